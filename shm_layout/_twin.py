@@ -1,0 +1,370 @@
+"""The native module's API in Python: for x86-64 machines without a compiler.
+
+Python gives no memory fence. On x86-64 none is needed by these protocols, because the
+processor keeps stores in order and loads in order, and each `memoryview` item is one
+move that neither interpreter nor compiler can merge or reorder. Elsewhere this module
+refuses to import.
+
+Words that publish are stored through `memoryview.cast("Q")`, never by
+`struct.pack_into`, which stores zeros first.
+"""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable
+from typing import Any
+
+from shm_layout import codes, schema
+from shm_layout._twin_checks import (
+    bucket_of,
+    check_geometry,
+    check_index,
+    check_limit,
+    records_of,
+)
+from shm_layout.errors import OwnershipLost, SegmentRefused, SlotUnreadable
+from shm_layout.limits import RECORD_BYTES, SLOT_RETRIES_MAX
+
+if platform.machine() not in ("x86_64", "AMD64"):
+    raise SegmentRefused(
+        "platform",
+        "the Python twin is safe on x86-64 only: install a C compiler and reinstall to "
+        f"build the native module; machine={platform.machine()}",
+    )
+
+LAYOUT_DIGEST = schema.LAYOUT_DIGEST
+TO_LATEST = 1
+TO_RING = 2
+
+_MASK = (1 << 64) - 1
+_WORDS = RECORD_BYTES // 8
+_HEAD = schema.QUOTE.offsets["bid"]
+_PAYLOAD_BYTES = schema.QUOTE.offsets["stamp"] - _HEAD
+_SLOT_BYTES = schema.SLOT.size_bytes
+_CELL = schema.SLOT.offsets["cell"]
+_STAMP = schema.QUOTE.offsets["stamp"]
+_INTENT = schema.RING.offsets["intent"] // 8
+_TAIL = schema.RING.offsets["tail"] // 8
+_BUCKETS_OFFSET = schema.HISTOGRAM.offsets["buckets"] // 8
+
+
+class _Abandoned(Exception):
+    """A test stopped the writer between two stores."""
+
+
+class Reader:
+    """Reads one mapped segment; never waits for its writer."""
+
+    _is_writer = False
+
+    def __init__(self, buffer: Any, geometry: tuple[int, ...]) -> None:
+        (
+            self._owner,
+            self._counters,
+            self._counters_max,
+            self._latest,
+            self._instruments_max,
+            ring,
+            self._ring_slots,
+            self._histograms,
+            self._histograms_max,
+        ) = geometry
+        self._bytes = memoryview(buffer).cast("B")
+        if self._is_writer and self._bytes.readonly:
+            raise BufferError("Object is not writable.")
+        check_geometry(geometry, len(self._bytes))
+        self._words = self._bytes.cast("Q")
+        self._ring = ring // 8
+        self._records = ring + schema.RING.size_bytes
+
+    def load(self, offset: int) -> int:
+        """Return the word at that byte offset."""
+        if offset % 8:
+            raise ValueError(f"not aligned: offset={offset}")
+        if not 0 <= offset <= len(self._bytes) - 8:
+            raise ValueError(f"above its limit: offset={offset}")
+        return self._words[offset // 8]
+
+    def head(self) -> int:
+        """Return how many records were ever published in the ring."""
+        return self._words[self._ring + _TAIL]
+
+    def read_slot(self, instrument: int) -> bytes | None:
+        """Return the newest whole record, None before the first; see the C header."""
+        check_index(instrument, self._instruments_max, "instrument")
+        base = self._latest + instrument * _SLOT_BYTES
+        words, data = self._words, self._bytes
+        for _ in range(SLOT_RETRIES_MAX):
+            index = words[base // 8]
+            if index == 0:
+                return None
+            cell = base + _CELL + (index & 1) * RECORD_BYTES
+            record = bytes(data[cell : cell + RECORD_BYTES])
+            # ORDER: pairs with slot_write: loads stay in order on x86-64.
+            if (
+                words[base // 8] == index
+                and int.from_bytes(record[_STAMP:], "little") == index
+            ):
+                return record
+        raise SlotUnreadable(f"slot failed its checks: instrument={instrument}")
+
+    def read_slots(self, out: Any) -> int:
+        """Fill `out` with every slot's record; return how many were unreadable."""
+        records = records_of(out)
+        unreadable = 0
+        for instrument in range(
+            min(len(records) // RECORD_BYTES, self._instruments_max)
+        ):
+            start = instrument * RECORD_BYTES
+            try:
+                record = self.read_slot(instrument)
+            except SlotUnreadable:
+                record = None
+                unreadable += 1
+            records[start : start + RECORD_BYTES] = record or bytes(RECORD_BYTES)
+        return unreadable
+
+    def drain(self, cursor: int, out: Any) -> tuple[int, int, int]:
+        """Copy records from `cursor` on; return how many, how many lost, new cursor."""
+        if not 0 <= cursor <= _MASK:
+            raise ValueError(f"above its limit: cursor={cursor}")
+        records = records_of(out)
+        room = len(records) // RECORD_BYTES
+        drained = lost = 0
+        while drained < room:
+            count, lost_now, cursor = self._ring_read(
+                cursor, records[drained * RECORD_BYTES :], room - drained
+            )
+            drained += count
+            lost += lost_now
+            if count == 0:
+                break
+        return drained, lost, cursor
+
+    def _ring_read(
+        self, cursor: int, out: memoryview, room: int
+    ) -> tuple[int, int, int]:
+        slots = self._ring_slots
+        words = self._words
+        room = min(room, slots // 4)  # a longer copy would be lapped while it runs
+        lost = 0
+        for _ in range(SLOT_RETRIES_MAX):
+            tail = words[self._ring + _TAIL]
+            available = (tail - cursor) & _MASK
+            if available == 0 or available >> 63:
+                return 0, lost, tail  # nothing new, or a cursor from elsewhere
+            count = min(available, room)
+            if available <= slots:
+                self._copy_records(cursor, count, out)
+            # ORDER: pairs with ring_write: the intent is loaded after the records.
+            if (words[self._ring + _INTENT] - cursor) & _MASK <= slots:
+                return count, lost, (cursor + count) & _MASK
+            resume = (words[self._ring + _TAIL] - slots // 2) & _MASK
+            lost += (resume - cursor) & _MASK
+            cursor = resume
+        return 0, lost, cursor
+
+    def _copy_records(self, cursor: int, count: int, out: memoryview) -> None:
+        first = cursor & (self._ring_slots - 1)
+        before_wrap = min(count, self._ring_slots - first)
+        split = before_wrap * RECORD_BYTES
+        start = self._records + first * RECORD_BYTES
+        out[:split] = self._bytes[start : start + split]
+        rest = (count - before_wrap) * RECORD_BYTES
+        out[split : split + rest] = self._bytes[self._records : self._records + rest]
+
+
+class Writer(Reader):
+    """Writes one mapped segment; its process holds the segment's lock."""
+
+    _is_writer = True
+
+    def __init__(
+        self, buffer: Any, geometry: tuple[int, ...], epoch: int, source: int
+    ) -> None:
+        super().__init__(buffer, geometry)
+        self._epoch = epoch
+        self._source = source
+        self._stores_left = -1
+
+    def publish_quote(
+        self,
+        instrument: int,
+        flags: int,
+        session: int,
+        event_ns: int,
+        recv_ns: int,
+        venue_sequence: int,
+        bid: float,
+        bid_size: float,
+        ask: float,
+        ask_size: float,
+    ) -> int | None:
+        """Publish a quote in latest and ring; return its number in the ring."""
+        quote = (float(bid), float(bid_size), float(ask), float(ask_size))
+        return self._publish(
+            codes.KIND_QUOTE,
+            TO_LATEST | TO_RING,
+            instrument,
+            (flags, session, event_ns, recv_ns, venue_sequence),
+            lambda head, stamp: schema.QUOTE.struct.pack(*head, *quote, stamp),
+        )
+
+    def publish(
+        self,
+        kind: int,
+        where: int,
+        instrument: int,
+        flags: int,
+        session: int,
+        event_ns: int,
+        recv_ns: int,
+        venue_sequence: int,
+        payload: bytes,
+    ) -> int | None:
+        """Publish any kind of record, given the 64 bytes of its payload."""
+        check_limit(kind, 0xFF, "kind")
+        check_limit(where, TO_LATEST | TO_RING, "where")
+        if len(payload) != _PAYLOAD_BYTES:
+            raise ValueError(f"wrong payload size: payload_bytes={len(payload)}")
+        return self._publish(
+            kind,
+            where,
+            instrument,
+            (flags, session, event_ns, recv_ns, venue_sequence),
+            lambda head, stamp: (
+                schema.RECORD_HEADER.struct.pack(*head)
+                + payload
+                + stamp.to_bytes(8, "little")
+            ),
+        )
+
+    def count(self, index: int, amount: int) -> None:
+        """Add to a counter."""
+        check_index(index, self._counters_max, "counter")
+        check_limit(amount, _MASK, "amount")
+        word = (
+            self._counters
+            + schema.COUNTERS.size_bytes
+            + index * schema.COUNTER.size_bytes
+        ) // 8
+        self._words[word] = (self._words[word] + amount) & _MASK
+
+    def record(self, index: int, value_ns: int) -> None:
+        """Add a value to a histogram."""
+        check_index(index, self._histograms_max, "histogram")
+        words = self._words
+        base = (
+            self._histograms
+            + schema.HISTOGRAMS.size_bytes
+            + index * schema.HISTOGRAM.size_bytes
+        ) // 8
+        offsets = schema.HISTOGRAM.offsets
+        if value_ns < 0:
+            words[base + offsets["negative"] // 8] += 1
+        else:
+            words[base + _BUCKETS_OFFSET + bucket_of(value_ns)] += 1
+            words[base + offsets["sum_ns"] // 8] += value_ns
+            if value_ns > words[base + offsets["max_ns"] // 8]:
+                words[base + offsets["max_ns"] // 8] = value_ns
+        words[base + offsets["count"] // 8] += 1
+
+    def beat(self, now_ns: int, progress: int) -> None:
+        """Store progress, then the heartbeat."""
+        self._check_epoch()
+        owner = self._owner
+        self._words[(owner + schema.OWNER.offsets["progress"]) // 8] = progress
+        self._words[(owner + schema.OWNER.offsets["heartbeat_ns"]) // 8] = now_ns
+
+    def store(self, offset: int, value: int) -> None:
+        """Store one word at that byte offset."""
+        self.load(offset)  # the same checks
+        check_limit(value, _MASK, "value")
+        self._words[offset // 8] = value
+
+    def disown(self) -> None:
+        """Make every later publish raise `OwnershipLost`: this is a forked child."""
+        self._epoch = _MASK
+
+    def abandon_after(self, stores: int) -> None:
+        """Stop each publish after that many 8-byte stores; -1 never. For tests."""
+        self._stores_left = stores
+
+    # --- the two protocols, write side ---------------------------------------------
+
+    def _publish(
+        self,
+        kind: int,
+        where: int,
+        instrument: int,
+        head: tuple[int, int, int, int, int],
+        pack: Callable[[tuple[int, ...], int], bytes],
+    ) -> int | None:
+        check_index(instrument, self._instruments_max, "instrument")
+        flags, session, event_ns, recv_ns, venue_sequence = head
+        check_limit(flags, 0xFFFF, "flags")
+        check_limit(session, 0xFFFF_FFFF, "session")
+        self._check_epoch()
+        sequence = (self.head() + 1) & _MASK if where & TO_RING else 0
+        fields = (
+            sequence,
+            kind,
+            self._source,
+            flags,
+            instrument,
+            self._epoch & 0xFFFF_FFFF,
+            session,
+            event_ns,
+            recv_ns,
+            time.monotonic_ns(),
+            venue_sequence,
+        )
+        try:
+            if where & TO_LATEST:
+                self._slot_write(instrument, lambda stamp: pack(fields, stamp))
+            if where & TO_RING:
+                self._ring_write(pack(fields, sequence))
+        except _Abandoned:
+            return None
+        return sequence
+
+    def _slot_write(self, instrument: int, pack: Callable[[int], bytes]) -> None:
+        base = self._latest + instrument * _SLOT_BYTES
+        index = (self._words[base // 8] + 1) & _MASK or 2  # 0 means never written
+        self._copy_in(base + _CELL + (index & 1) * RECORD_BYTES, pack(index))
+        # ORDER: pairs with read_slot: stores stay in order on x86-64.
+        self._store_step(base // 8, index)
+
+    def _ring_write(self, record: bytes) -> None:
+        tail = self.head()
+        following = (tail + 1) & _MASK
+        self._store_step(self._ring + _INTENT, following)
+        # ORDER: pairs with _ring_read: the record is stored after its intent.
+        self._copy_in(
+            self._records + (tail & (self._ring_slots - 1)) * RECORD_BYTES, record
+        )
+        # ORDER: pairs with _ring_read: the tail is stored after the record.
+        self._store_step(self._ring + _TAIL, following)
+
+    def _copy_in(self, offset: int, record: bytes) -> None:
+        if self._stores_left < 0:
+            self._bytes[offset : offset + RECORD_BYTES] = record
+            return
+        for word, value in enumerate(memoryview(record).cast("Q")):
+            self._store_step(offset // 8 + word, value)
+
+    def _store_step(self, word: int, value: int) -> None:
+        if self._stores_left == 0:
+            raise _Abandoned
+        if self._stores_left > 0:
+            self._stores_left -= 1
+        self._words[word] = value
+
+    def _check_epoch(self) -> None:
+        found = self._words[(self._owner + schema.OWNER.offsets["epoch"]) // 8]
+        if found != self._epoch:
+            raise OwnershipLost(
+                f"a foreign epoch is in place: epoch={self._epoch} found={found}"
+            )

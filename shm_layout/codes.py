@@ -1,0 +1,98 @@
+"""Named codes and sentinels of the shared memory, each with what it means.
+
+A code once given keeps its meaning; a reader shows an unknown code as unknown.
+"""
+
+from __future__ import annotations
+
+TIME_NONE = -(1 << 63)  # an absent time; an absent price or size is NaN
+
+KIND_QUOTE = 1
+KIND_TRADE = 2
+KIND_FUNDING = 3
+KIND_STATUS = 4
+KIND_NAMES = {
+    KIND_QUOTE: "quote",
+    KIND_TRADE: "trade",
+    KIND_FUNDING: "funding",
+    KIND_STATUS: "status",
+}
+
+SOURCE_STREAM = 1
+SOURCE_REST = 2
+SOURCE_RUNNER = 3  # only on STATUS records
+SOURCE_NAMES = {SOURCE_STREAM: "STREAM", SOURCE_REST: "REST", SOURCE_RUNNER: "RUNNER"}
+
+SIDE_NONE = 0
+SIDE_BID = 1  # the aggressor bought
+SIDE_ASK = 2  # the aggressor sold
+
+FLAG_UNCHANGED = 1 << 0  # confirms the top of book without moving it
+FLAG_ONE_SIDED = 1 << 1  # at least one side is absent (NaN)
+FLAG_SNAPSHOT = 1 << 2  # from a full image, not from a change
+FLAG_RESTARTED = 1 << 3  # carried over by a new writer, not confirmed since
+FLAG_SYNCING = 1 << 4  # known to be in doubt: a resync is under way
+FLAG_LOCKED = 1 << 5  # bid equals ask
+FLAG_REPLAYED = 1 << 6  # history sent after a subscribe, not live
+FLAG_NAMES = {
+    FLAG_UNCHANGED: "UNCHANGED",
+    FLAG_ONE_SIDED: "ONE_SIDED",
+    FLAG_SNAPSHOT: "SNAPSHOT",
+    FLAG_RESTARTED: "RESTARTED",
+    FLAG_SYNCING: "SYNCING",
+    FLAG_LOCKED: "LOCKED",
+    FLAG_REPLAYED: "REPLAYED",
+}
+
+LINK_DOWN = 0
+LINK_CONNECTING = 1
+LINK_UP = 2
+LINK_NAMES = {LINK_DOWN: "DOWN", LINK_CONNECTING: "CONNECTING", LINK_UP: "UP"}
+
+STATE_UNKNOWN = 0
+STATE_SYNCING = 1
+STATE_LIVE = 2
+STATE_QUIET = 3
+STATE_STALE = 4
+STATE_SUSPECT = 5
+STATE_DOWN = 6
+STATE_QUARANTINED = 7
+STATE_NAMES = {
+    STATE_UNKNOWN: "UNKNOWN",
+    STATE_SYNCING: "SYNCING",
+    STATE_LIVE: "LIVE",
+    STATE_QUIET: "QUIET",
+    STATE_STALE: "STALE",
+    STATE_SUSPECT: "SUSPECT",
+    STATE_DOWN: "DOWN",
+    STATE_QUARANTINED: "QUARANTINED",
+}
+
+REASON_NONE = 0
+REASON_NEVER_SPOKEN = 1  # no quote yet, from nobody
+REASON_AWAITING_QUOTE = 2  # the session is up, its first quote is not here
+REASON_RESYNC = 3  # the feed itself doubts the book
+REASON_ONE_SIDED = 4
+REASON_AGE = 5  # no confirmation within the limit
+REASON_LINK_DOWN = 6
+REASON_WRITER_DEAD = 7  # the feed's heartbeat is old
+REASON_RUNNER_DEAD = 8  # nobody judges: known to readers only
+REASON_NO_VERDICT = 9  # the runner has not judged this record's session yet
+REASON_RUNNER_PAUSED = 10  # the runner itself was stopped: it judges again soon
+REASON_NAMES = {
+    REASON_NONE: "",
+    REASON_NEVER_SPOKEN: "never_spoken",
+    REASON_AWAITING_QUOTE: "awaiting_quote",
+    REASON_RESYNC: "resync",
+    REASON_ONE_SIDED: "one_sided",
+    REASON_AGE: "age",
+    REASON_LINK_DOWN: "link_down",
+    REASON_WRITER_DEAD: "writer_dead",
+    REASON_RUNNER_DEAD: "runner_dead",
+    REASON_NO_VERDICT: "no_verdict",
+    REASON_RUNNER_PAUSED: "runner_paused",
+}
+
+FEED_KIND_BBO = 1
+FEED_KIND_DEPTH = 2
+FEED_KIND_NAMES = {FEED_KIND_BBO: "bbo", FEED_KIND_DEPTH: "depth"}

@@ -1,0 +1,405 @@
+/* feedhandler_shm.h - the shared memory of feedhandler, for readers in C, C++ and Rust.
+ *
+ * Open "/dev/shm/fh.<instance>.<venue>" read-only with O_NOFOLLOW, check the owner, map
+ * it with PROT_READ, and call fh_attach(). Then:
+ *
+ *     fh_latest_read()  copies the newest whole record of one instrument;
+ *     fh_ring_read()    copies the next record, or says how many were overwritten.
+ *
+ * A reader never writes and is unknown to the writer. Every function returns at once.
+ * Ages are yours to compute: CLOCK_MONOTONIC now minus recv_ns. A quote may be traded on
+ * only while the owner's heartbeat is younger than 500 ms, its link is FH_LINK_UP, the
+ * record's session is the link's session, and its flags hold none of FH_FLAG_ONE_SIDED,
+ * FH_FLAG_RESTARTED and FH_FLAG_SYNCING.
+ *
+ * Needs C11 or C++11 with the GCC/Clang atomic builtins, little-endian, 64 bits.
+ */
+#ifndef FEEDHANDLER_SHM_H
+#define FEEDHANDLER_SHM_H
+
+#include <stdint.h>
+#include <string.h>
+
+/* --- begin generated: python -m shm_layout.picture --write --- */
+#define FH_LAYOUT_VERSION 1u
+#define FH_LAYOUT_DIGEST UINT64_C(0xe96b2d1f870ae2e3)
+#define FH_MAGIC "FEEDHNDL"
+#define FH_TIME_NONE INT64_MIN
+#define FH_RECORD_BYTES 128
+#define FH_SLOT_RETRIES_MAX 64
+#define FH_BUCKETS 608
+#define FH_BUCKET_BITS 4
+#define FH_BUCKET_EXPONENT_MAX 40
+
+#define FH_KIND_QUOTE 1
+#define FH_KIND_TRADE 2
+#define FH_KIND_FUNDING 3
+#define FH_KIND_STATUS 4
+#define FH_SOURCE_STREAM 1
+#define FH_SOURCE_REST 2
+#define FH_SOURCE_RUNNER 3
+#define FH_SIDE_NONE 0
+#define FH_SIDE_BID 1
+#define FH_SIDE_ASK 2
+#define FH_FLAG_UNCHANGED 1
+#define FH_FLAG_ONE_SIDED 2
+#define FH_FLAG_SNAPSHOT 4
+#define FH_FLAG_RESTARTED 8
+#define FH_FLAG_SYNCING 16
+#define FH_FLAG_LOCKED 32
+#define FH_FLAG_REPLAYED 64
+#define FH_LINK_DOWN 0
+#define FH_LINK_CONNECTING 1
+#define FH_LINK_UP 2
+#define FH_STATE_UNKNOWN 0
+#define FH_STATE_SYNCING 1
+#define FH_STATE_LIVE 2
+#define FH_STATE_QUIET 3
+#define FH_STATE_STALE 4
+#define FH_STATE_SUSPECT 5
+#define FH_STATE_DOWN 6
+#define FH_STATE_QUARANTINED 7
+#define FH_REASON_NONE 0
+#define FH_REASON_NEVER_SPOKEN 1
+#define FH_REASON_AWAITING_QUOTE 2
+#define FH_REASON_RESYNC 3
+#define FH_REASON_ONE_SIDED 4
+#define FH_REASON_AGE 5
+#define FH_REASON_LINK_DOWN 6
+#define FH_REASON_WRITER_DEAD 7
+#define FH_REASON_RUNNER_DEAD 8
+#define FH_REASON_NO_VERDICT 9
+#define FH_REASON_RUNNER_PAUSED 10
+
+struct fh_header {
+    char magic[8];
+    uint32_t layout_version;
+    uint32_t header_bytes;
+    uint64_t layout_digest;
+    uint64_t segment_bytes;
+    int64_t created_ns;
+    uint64_t time_namespace;
+    char boot_id[40];
+    char instance[40];
+    char role[40];
+    uint32_t instruments_max;
+    uint32_t ring_slots;
+    uint32_t counters_max;
+    uint32_t histograms_max;
+    uint64_t owner_offset;
+    uint64_t counters_offset;
+    uint64_t directory_offset;
+    uint64_t latest_offset;
+    uint64_t ring_offset;
+    uint64_t histograms_offset;
+    uint8_t reserved_0[152];
+    uint64_t ready;
+    uint8_t reserved_1[56];
+    uint64_t superseded;
+    uint8_t reserved_2[56];
+};
+
+struct fh_owner {
+    uint64_t pid;
+    uint64_t start_ticks;
+    uint64_t epoch;
+    uint8_t reserved_0[104];
+    uint64_t link;
+    uint8_t reserved_1[120];
+    int64_t heartbeat_ns;
+    uint64_t progress;
+    uint8_t reserved_2[112];
+    int64_t started_ns;
+    int64_t configured_ns;
+    int64_t segment_ns;
+    int64_t connected_ns;
+    int64_t subscribed_ns;
+    int64_t first_quote_ns;
+    uint8_t reserved_3[80];
+};
+
+struct fh_counters {
+    uint64_t count;
+    uint8_t reserved_0[120];
+};
+
+struct fh_counter {
+    uint64_t value;
+    char name[56];
+};
+
+struct fh_directory {
+    uint64_t count;
+    uint8_t reserved_0[120];
+};
+
+struct fh_instrument {
+    char venue[32];
+    char instrument[32];
+    char symbol[32];
+    double tick;
+    double lot;
+    double multiplier;
+    int64_t fresh_ns;
+    uint64_t active;
+    uint8_t feed_kind;
+    uint8_t reserved_0[119];
+};
+
+struct fh_quote {
+    uint64_t sequence;
+    uint8_t kind;
+    uint8_t source;
+    uint16_t flags;
+    uint32_t instrument;
+    uint32_t epoch;
+    uint32_t session;
+    int64_t event_ns;
+    int64_t recv_ns;
+    int64_t publish_ns;
+    uint64_t venue_sequence;
+    double bid;
+    double bid_size;
+    double ask;
+    double ask_size;
+    uint8_t reserved_0[32];
+    uint64_t stamp;
+};
+
+struct fh_trade {
+    uint64_t sequence;
+    uint8_t kind;
+    uint8_t source;
+    uint16_t flags;
+    uint32_t instrument;
+    uint32_t epoch;
+    uint32_t session;
+    int64_t event_ns;
+    int64_t recv_ns;
+    int64_t publish_ns;
+    uint64_t venue_sequence;
+    double price;
+    double size;
+    uint64_t trade_id;
+    uint8_t aggressor;
+    uint8_t reserved_0[39];
+    uint64_t stamp;
+};
+
+struct fh_funding {
+    uint64_t sequence;
+    uint8_t kind;
+    uint8_t source;
+    uint16_t flags;
+    uint32_t instrument;
+    uint32_t epoch;
+    uint32_t session;
+    int64_t event_ns;
+    int64_t recv_ns;
+    int64_t publish_ns;
+    uint64_t venue_sequence;
+    double rate_per_hour;
+    int64_t interval_ns;
+    int64_t next_funding_ns;
+    double mark_price;
+    double oracle_price;
+    double mid_price;
+    double open_interest;
+    uint8_t reserved_0[8];
+    uint64_t stamp;
+};
+
+struct fh_status {
+    uint64_t sequence;
+    uint8_t kind;
+    uint8_t source;
+    uint16_t flags;
+    uint32_t instrument;
+    uint32_t epoch;
+    uint32_t session;
+    int64_t event_ns;
+    int64_t recv_ns;
+    int64_t publish_ns;
+    uint64_t venue_sequence;
+    int64_t apply_ns;
+    int64_t since_ns;
+    int64_t confirmed_ns;
+    uint64_t applied_sequence;
+    uint64_t moves;
+    uint32_t applied_epoch;
+    uint8_t state;
+    uint8_t reason;
+    uint8_t previous;
+    uint8_t reserved_0[17];
+    uint64_t stamp;
+};
+
+struct fh_slot {
+    uint64_t index;
+    uint8_t reserved_0[120];
+    uint64_t cell[32];
+};
+
+struct fh_ring {
+    uint64_t intent;
+    uint8_t reserved_0[120];
+    uint64_t tail;
+    uint8_t reserved_1[120];
+};
+
+struct fh_histograms {
+    uint64_t count;
+    uint8_t reserved_0[120];
+};
+
+struct fh_histogram {
+    char name[64];
+    uint64_t count;
+    uint64_t sum_ns;
+    uint64_t max_ns;
+    uint64_t negative;
+    uint8_t reserved_0[32];
+    uint64_t buckets[608];
+};
+/* --- end generated --- */
+
+typedef struct fh_view {
+    const uint8_t *base;
+    uint64_t size_bytes;
+    uint64_t owner_offset;
+    uint64_t latest_offset;
+    uint64_t ring_offset;
+    uint64_t instruments_max;
+    uint64_t ring_slots;
+} fh_view;
+
+static inline uint64_t fh_load_relaxed(const void *address)
+{
+    return __atomic_load_n((const uint64_t *)address, __ATOMIC_RELAXED);
+}
+
+static inline uint64_t fh_load_acquire(const void *address)
+{
+    return __atomic_load_n((const uint64_t *)address, __ATOMIC_ACQUIRE);
+}
+
+/* Copies whole words. A plain memcpy would be a data race in the language's terms. */
+static inline void fh_copy_words(void *to, const void *from, unsigned count)
+{
+    uint64_t *out = (uint64_t *)to;
+    const uint64_t *in = (const uint64_t *)from;
+    for (unsigned i = 0; i < count; i++)
+        out[i] = __atomic_load_n(in + i, __ATOMIC_RELAXED);
+}
+
+/* Fills a view. Returns 0, or -1 when the mapping is not a ready segment of this layout.
+ * size_bytes is what fstat says, never what the header says. */
+static inline int fh_attach(fh_view *view, const void *base, uint64_t size_bytes)
+{
+    const struct fh_header *header = (const struct fh_header *)base;
+    if (size_bytes < sizeof *header || memcmp(header->magic, FH_MAGIC, 8) != 0)
+        return -1;
+    /* ORDER: pairs with the ready word, which the writer stores last. */
+    if (fh_load_acquire(&header->ready) != 1)
+        return -1;
+    if (header->layout_version != FH_LAYOUT_VERSION ||
+        header->layout_digest != FH_LAYOUT_DIGEST || header->segment_bytes != size_bytes)
+        return -1;
+    uint64_t slots = header->ring_slots;
+    if (slots == 0 || (slots & (slots - 1)) != 0 ||
+        header->owner_offset + sizeof(struct fh_owner) > size_bytes ||
+        header->latest_offset + (uint64_t)header->instruments_max * sizeof(struct fh_slot)
+            > size_bytes ||
+        header->ring_offset + sizeof(struct fh_ring) + slots * FH_RECORD_BYTES
+            > size_bytes)
+        return -1;
+    view->base = (const uint8_t *)base;
+    view->size_bytes = size_bytes;
+    view->owner_offset = header->owner_offset;
+    view->latest_offset = header->latest_offset;
+    view->ring_offset = header->ring_offset;
+    view->instruments_max = header->instruments_max;
+    view->ring_slots = slots;
+    return 0;
+}
+
+static inline const struct fh_owner *fh_owner_of(const fh_view *view)
+{
+    return (const struct fh_owner *)(view->base + view->owner_offset);
+}
+
+/* Copies the newest whole record of an instrument into out (128 bytes). Returns 1, 0
+ * when there is none yet, -1 when the slot is damaged. Never waits for the writer: a
+ * retry means that a whole newer record was published meanwhile. */
+static inline int fh_latest_read(const fh_view *view, uint64_t instrument, void *out)
+{
+    if (instrument >= view->instruments_max)
+        return -1;
+    const struct fh_slot *slot = (const struct fh_slot *)(view->base + view->latest_offset)
+        + instrument;
+    for (int tries = 0; tries < FH_SLOT_RETRIES_MAX; tries++) {
+        /* ORDER: pairs with the release store of index in slot_write. */
+        uint64_t index = fh_load_acquire(&slot->index);
+        if (index == 0)
+            return 0;
+        fh_copy_words(out, &slot->cell[(index & 1) * (FH_RECORD_BYTES / 8)],
+                      FH_RECORD_BYTES / 8);
+        /* ORDER: pairs with the release fence in slot_write: if a word of a newer record
+         * was copied, the newer index is seen here. */
+        __atomic_thread_fence(__ATOMIC_ACQUIRE);
+        if (fh_load_relaxed(&slot->index) == index &&
+            ((const struct fh_quote *)out)->stamp == index)
+            return 1;
+    }
+    return -1;
+}
+
+/* Returns how many records were ever published: a new reader's cursor. */
+static inline uint64_t fh_ring_head(const fh_view *view)
+{
+    const struct fh_ring *ring = (const struct fh_ring *)(view->base + view->ring_offset);
+    return fh_load_acquire(&ring->tail);
+}
+
+/* Copies up to max records from *cursor on into out, and moves *cursor behind them.
+ * Returns how many; *lost is what was overwritten before it could be read. After a lap
+ * the reader resumes half a ring behind the head, because the oldest record is about to
+ * be overwritten too. */
+static inline uint64_t fh_ring_read(const fh_view *view, uint64_t *cursor, void *out,
+                                    uint64_t max, uint64_t *lost)
+{
+    const struct fh_ring *ring = (const struct fh_ring *)(view->base + view->ring_offset);
+    const uint8_t *records = (const uint8_t *)(ring + 1);
+    uint64_t slots = view->ring_slots;
+    *lost = 0;
+    if (max > slots / 4)
+        max = slots / 4; /* a longer copy would be lapped while it runs */
+    for (int tries = 0; tries < FH_SLOT_RETRIES_MAX; tries++) {
+        /* ORDER: pairs with the release store of tail in ring_write. */
+        uint64_t tail = fh_load_acquire(&ring->tail);
+        uint64_t available = tail - *cursor; /* modulo 2^64: a wrap is harmless */
+        if ((int64_t)available <= 0) {
+            *cursor = tail; /* a cursor from elsewhere, ahead of this ring */
+            return 0;
+        }
+        uint64_t count = available < max ? available : max;
+        if (available <= slots)
+            for (uint64_t i = 0; i < count; i++)
+                fh_copy_words((uint8_t *)out + i * FH_RECORD_BYTES,
+                              records + ((*cursor + i) & (slots - 1)) * FH_RECORD_BYTES,
+                              FH_RECORD_BYTES / 8);
+        /* ORDER: pairs with the release fence after intent in ring_write: if a word of a
+         * newer record was copied, its intent is seen here. */
+        __atomic_thread_fence(__ATOMIC_ACQUIRE);
+        if (fh_load_relaxed(&ring->intent) - *cursor <= slots) {
+            *cursor += count;
+            return count;
+        }
+        uint64_t resume = fh_load_acquire(&ring->tail) - slots / 2;
+        *lost += resume - *cursor;
+        *cursor = resume;
+    }
+    return 0;
+}
+
+#endif

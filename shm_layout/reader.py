@@ -1,0 +1,203 @@
+"""Read side of one segment, for any process of the same user.
+
+Never writes, never waits, and says nothing about health: it returns stamps and records
+as they are. Who reads, subtracts.
+"""
+
+from __future__ import annotations
+
+import mmap
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+from shm_layout import schema, segment
+from shm_layout.core import make_reader
+from shm_layout.directory import Histogram, Instrument, decode_text
+from shm_layout.layout import Layout
+from shm_layout.limits import Capacities
+from shm_layout.schema import HEADER, OWNER, STAGES, Plan
+
+_SIGN = 1 << 63
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Who writes a segment and how it is doing; all times monotonic nanoseconds."""
+
+    pid: int
+    start_ticks: int
+    epoch: int
+    session: int
+    link: int
+    heartbeat_ns: int
+    progress: int
+    stages: dict[str, int]
+
+
+class Reader:
+    """One attached segment. Use `Reader.attach`; close it or use it as a context."""
+
+    def __init__(self, instance: str, role: str, mapping: mmap.mmap) -> None:
+        self.instance = instance
+        self.role = role
+        self._mapping = mapping
+        header = dict(
+            zip(
+                (field.name for field in HEADER.fields),
+                HEADER.struct.unpack_from(mapping),
+                strict=True,
+            )
+        )
+        self.capacities = Capacities(
+            instruments=header["instruments_max"],
+            ring_slots=header["ring_slots"],
+            counters=header["counters_max"],
+            histograms=header["histograms_max"],
+        )
+        self.plan = Plan(self.capacities)
+        self._core = make_reader(mapping, self.plan.geometry())
+        self._instruments: list[Instrument] = []
+        self._inode = segment.current_inode(instance, role)
+
+        owner = self.plan.owner_offset
+        self._heartbeat_offset = owner + OWNER.offsets["heartbeat_ns"]
+        self._link_offset = owner + OWNER.offsets["link"]
+        self._epoch_offset = owner + OWNER.offsets["epoch"]
+        # Bound once: what every read of a quote calls.
+        self.read_slot = self._core.read_slot
+        self.drain = self._core.drain
+        self.head = self._core.head
+
+    @classmethod
+    def attach(
+        cls, instance: str = "default", role: str = "runner", timeout_s: float = 0.0
+    ) -> Reader:
+        """Attach after every check, waiting at most `timeout_s` for the segment.
+
+        Raises `SegmentMissing`, `SegmentNotReady` or `SegmentRefused`.
+        """
+        return cls(instance, role, segment.attach(instance, role, timeout_s))
+
+    def read_slots(self, out: Any) -> int:
+        """Fill `out` (records of 128 bytes, one an instrument); return the unreadable.
+
+        A slot never written, and an unreadable one, is all zeros: kind 0.
+        """
+        return self._core.read_slots(out)
+
+    def heartbeat_ns(self) -> int:
+        """Return the writer's last heartbeat, monotonic; 0 before the first."""
+        return _signed(self._core.load(self._heartbeat_offset))
+
+    def link(self) -> tuple[int, int]:
+        """Return (LINK_*, session), both from one load."""
+        word = self._core.load(self._link_offset)
+        return word & 0xFFFF_FFFF, word >> 32
+
+    def epoch(self) -> int:
+        """Return the writer's epoch, as records carry it."""
+        return self._core.load(self._epoch_offset) & 0xFFFF_FFFF
+
+    def owner(self) -> Owner:
+        """Return everything known about the writer."""
+        link, session = self.link()
+        return Owner(
+            pid=self._owner_word("pid"),
+            start_ticks=self._owner_word("start_ticks"),
+            epoch=self._owner_word("epoch"),
+            session=session,
+            link=link,
+            heartbeat_ns=self.heartbeat_ns(),
+            progress=self._owner_word("progress"),
+            stages={
+                stage: _signed(self._owner_word(f"{stage}_ns")) for stage in STAGES
+            },
+        )
+
+    def instruments(self) -> list[Instrument]:
+        """Return the directory by index; entries in use only."""
+        plan = self.plan
+        count = self._count(plan.directory_offset, plan.capacities.instruments)
+        size = schema.INSTRUMENT.size_bytes
+        first = plan.directory_offset + schema.DIRECTORY.size_bytes
+        return [
+            Instrument.unpack(self._mapping[start : start + size])
+            for start in range(first, first + count * size, size)
+        ]
+
+    def counters(self) -> dict[str, int]:
+        """Return every registered counter by name."""
+        plan = self.plan
+        count = self._count(plan.counters_offset, plan.capacities.counters)
+        first = plan.counters_offset + schema.COUNTERS.size_bytes
+        size = schema.COUNTER.size_bytes
+        return {
+            self._name(schema.COUNTER, first + index * size): self._core.load(
+                first + index * size
+            )
+            for index in range(count)
+        }
+
+    def histograms(self) -> list[Histogram]:
+        """Return every registered histogram."""
+        plan = self.plan
+        count = self._count(plan.histograms_offset, plan.capacities.histograms)
+        first = plan.histograms_offset + schema.HISTOGRAMS.size_bytes
+        size = schema.HISTOGRAM.size_bytes
+        histograms = []
+        for start in range(first, first + count * size, size):
+            name, values, total, largest, negative, *buckets = (
+                schema.HISTOGRAM.struct.unpack_from(self._mapping, start)
+            )
+            histograms.append(
+                Histogram(
+                    decode_text(name), values, total, largest, negative, tuple(buckets)
+                )
+            )
+        return histograms
+
+    def is_superseded(self) -> bool:
+        """Say whether this segment was retired: attach again to find its successor."""
+        return self._core.load(HEADER.offsets["superseded"]) != 0
+
+    def is_current(self) -> bool:
+        """Say whether the name still leads here. Costs a system call."""
+        inode = segment.current_inode(self.instance, self.role)
+        return not self.is_superseded() and inode == self._inode
+
+    def close(self) -> None:
+        """Let go of the mapping. Reading afterwards is an error."""
+        self.__dict__.pop("_core", None)
+        for name in ("read_slot", "drain", "head"):
+            self.__dict__.pop(name, None)
+        try:
+            self._mapping.close()
+        except BufferError:
+            return  # somebody still holds a bound method: it goes with the last one
+
+    def __enter__(self) -> Reader:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _owner_word(self, name: str) -> int:
+        return self._core.load(self.plan.owner_offset + OWNER.offsets[name])
+
+    def _count(self, offset: int, limit: int) -> int:
+        return min(self._core.load(offset), limit)  # never trust it past the table
+
+    def _name(self, layout: Layout, start: int) -> str:
+        offset = start + layout.offsets["name"]
+        size = layout.field("name").size_bytes
+        return decode_text(self._mapping[offset : offset + size])
+
+
+def _signed(word: int) -> int:
+    return word - (1 << 64) if word & _SIGN else word

@@ -1,0 +1,385 @@
+"""Write side of one segment, for the one process that owns it.
+
+Owns the segment's life and every word in it. Call it from one thread: the lock keeps
+other processes out, nothing keeps a second thread out.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import weakref
+from types import TracebackType
+
+from shm_layout import codes, identity, schema, segment
+from shm_layout.codes import SOURCE_STREAM, TIME_NONE
+from shm_layout.core import TO_LATEST, TO_RING, make_writer
+from shm_layout.directory import Instrument, encode_name
+from shm_layout.errors import CapacityExceeded
+from shm_layout.layout import Layout
+from shm_layout.limits import Capacities
+from shm_layout.reader import Reader
+from shm_layout.schema import OWNER, STAGES
+
+_MASK = (1 << 64) - 1
+_PAYLOAD = slice(schema.RECORD_HEADER.size_bytes, schema.QUOTE.offsets["stamp"])
+_NO_HEAD = (0,) * len(schema.RECORD_HEADER.fields)
+_LIVE: weakref.WeakSet[Writer]
+
+
+class Writer(Reader):
+    """The owned segment: everything a `Reader` offers, and the writes.
+
+    Use `Writer.open`. Every publish raises `OwnershipLost` once another epoch is in
+    place, and in a forked child.
+    """
+
+    def __init__(
+        self, instance: str, role: str, owned: segment.OwnedSegment, source: int
+    ) -> None:
+        super().__init__(instance, role, owned.mapping)
+        self._segment = owned
+        self.adopted = owned.adopted
+        self._full_epoch = self._owner_word("epoch")
+        self._writer = make_writer(
+            owned.mapping, self.plan.geometry(), self._full_epoch, source
+        )
+        self._counter_indexes = {
+            name: index for index, name in enumerate(self.counters())
+        }
+        self._histogram_indexes = {
+            histogram.name: index for index, histogram in enumerate(self.histograms())
+        }
+        self._instrument_indexes = {
+            (entry.venue, entry.instrument): index
+            for index, entry in enumerate(self.instruments())
+        }
+        self._stamp_owner()
+        # Bound once: what the hot path calls.
+        self.publish_quote = self._writer.publish_quote
+        self.beat = self._writer.beat
+        self.record = self._writer.record
+        _LIVE.add(self)
+
+    @classmethod
+    def open(
+        cls,
+        instance: str = "default",
+        role: str = "runner",
+        capacities: Capacities | None = None,
+        source: int = SOURCE_STREAM,
+    ) -> Writer:
+        """Create or adopt the role's segment and become its writer, with a new epoch.
+
+        Raises `SegmentBusy`, `SegmentSpace` or `SegmentRefused`.
+        """
+        owned = segment.create_or_adopt(instance, role, capacities or Capacities())
+        return cls(instance, role, owned, source)
+
+    @property
+    def session(self) -> int:
+        """The last session number in use; it survives restarts."""
+        return self.link()[1]
+
+    # --- Directory ------------------------------------------------------------------
+
+    def add_instrument(self, entry: Instrument) -> int:
+        """Enter an instrument, or renew its entry; return its index, kept for ever.
+
+        Raises `CapacityExceeded` when the directory is full.
+        """
+        key = (entry.venue, entry.instrument)
+        index = self._instrument_indexes.get(key)
+        if index is not None:
+            self._renew_instrument(index, entry)
+            return index
+        index = len(self._instrument_indexes)
+        if index >= self.capacities.instruments:
+            raise CapacityExceeded(
+                f"directory is full: instruments={index}; raise [shm] instruments"
+            )
+        start = self._entry(schema.DIRECTORY, schema.INSTRUMENT, index)
+        self._mapping[start : start + schema.INSTRUMENT.size_bytes] = entry.pack()
+        # ORDER: pairs with the load of count in Reader.instruments: entry, then count.
+        self._writer.store(self.plan.directory_offset, index + 1)
+        self._instrument_indexes[key] = index
+        return index
+
+    def retire_instruments(self, keep: set[int]) -> None:
+        """Mark every entry inactive whose index is not in `keep`."""
+        for index in self._instrument_indexes.values():
+            start = self._entry(schema.DIRECTORY, schema.INSTRUMENT, index)
+            offset = start + schema.INSTRUMENT.offsets["active"]
+            self._writer.store(offset, int(index in keep))
+
+    # --- Records --------------------------------------------------------------------
+
+    def publish_trade(
+        self,
+        index: int,
+        flags: int,
+        session: int,
+        event_ns: int,
+        recv_ns: int,
+        venue_sequence: int,
+        price: float,
+        size: float,
+        aggressor: int,
+        trade_id: int,
+    ) -> int | None:
+        """Publish a trade in the ring; return its number there."""
+        payload = schema.TRADE.struct.pack(
+            *_NO_HEAD, price, size, trade_id, aggressor, 0
+        )[_PAYLOAD]
+        return self._writer.publish(
+            codes.KIND_TRADE,
+            TO_RING,
+            index,
+            flags,
+            session,
+            event_ns,
+            recv_ns,
+            venue_sequence,
+            payload,
+        )
+
+    def publish_funding(
+        self,
+        index: int,
+        flags: int,
+        session: int,
+        event_ns: int,
+        recv_ns: int,
+        rate_per_hour: float,
+        interval_ns: int,
+        next_funding_ns: int,
+        mark_price: float,
+        oracle_price: float,
+        mid_price: float,
+        open_interest: float,
+    ) -> int | None:
+        """Publish funding and the prices that came with it in the ring."""
+        payload = schema.FUNDING.struct.pack(
+            *_NO_HEAD,
+            rate_per_hour,
+            interval_ns,
+            next_funding_ns,
+            mark_price,
+            oracle_price,
+            mid_price,
+            open_interest,
+            0,
+        )[_PAYLOAD]
+        return self._writer.publish(
+            codes.KIND_FUNDING,
+            TO_RING,
+            index,
+            flags,
+            session,
+            event_ns,
+            recv_ns,
+            0,
+            payload,
+        )
+
+    def publish_status(
+        self,
+        index: int,
+        *,
+        session: int,
+        event_ns: int,
+        recv_ns: int,
+        apply_ns: int,
+        since_ns: int,
+        confirmed_ns: int,
+        applied_sequence: int,
+        moves: int,
+        applied_epoch: int,
+        state: int,
+        reason: int,
+        previous: int,
+        moved: bool,
+    ) -> int | None:
+        """Publish a verdict in latest, and in the ring too when the state moved."""
+        payload = schema.STATUS.struct.pack(
+            *_NO_HEAD,
+            apply_ns,
+            since_ns,
+            confirmed_ns,
+            applied_sequence,
+            moves,
+            applied_epoch,
+            state,
+            reason,
+            previous,
+            0,
+        )[_PAYLOAD]
+        where = TO_LATEST | TO_RING if moved else TO_LATEST
+        return self._writer.publish(
+            codes.KIND_STATUS, where, index, 0, session, event_ns, recv_ns, 0, payload
+        )
+
+    def mark(self, index: int, flag: int) -> None:
+        """Publish the latest quote once more with a flag added and its stamps kept."""
+        record = self.read_slot(index)
+        if record is None:
+            return
+        fields = schema.QUOTE.struct.unpack(record)
+        quote = dict(
+            zip((field.name for field in schema.QUOTE.fields), fields, strict=True)
+        )
+        self._writer.publish_quote(
+            index,
+            quote["flags"] | flag,
+            quote["session"],
+            quote["event_ns"],
+            quote["recv_ns"],
+            quote["venue_sequence"],
+            quote["bid"],
+            quote["bid_size"],
+            quote["ask"],
+            quote["ask_size"],
+        )
+
+    def mark_all(self, flag: int) -> None:
+        """Mark every instrument's latest quote."""
+        for index in self._instrument_indexes.values():
+            self.mark(index, flag)
+
+    # --- Owner ----------------------------------------------------------------------
+
+    def set_link(self, link: int, session: int) -> None:
+        """Store link state and session in one word: readers see both or neither."""
+        offset = self.plan.owner_offset + OWNER.offsets["link"]
+        self._writer.store(offset, session << 32 | link)
+
+    def stamp_stage(self, stage: str, now_ns: int) -> None:
+        """Stamp a start-up stage with a monotonic time."""
+        self._store_owner(f"{stage}_ns", now_ns)
+
+    # --- Counters and histograms ----------------------------------------------------
+
+    def counter(self, name: str) -> int:
+        """Return the index of the counter of that name, entering it if it is new."""
+        return self._named(
+            name,
+            self._counter_indexes,
+            schema.COUNTERS,
+            schema.COUNTER,
+            self.capacities.counters,
+        )
+
+    def count(self, index: int, amount: int = 1) -> None:
+        """Add to a counter."""
+        self._writer.count(index, amount)
+
+    def set_counter(self, index: int, value: int) -> None:
+        """Set a counter that mirrors a number kept elsewhere."""
+        start = self._entry(schema.COUNTERS, schema.COUNTER, index)
+        self._writer.store(start + schema.COUNTER.offsets["value"], value)
+
+    def histogram(self, name: str) -> int:
+        """Return the index of the histogram of that name, entering it if it is new."""
+        return self._named(
+            name,
+            self._histogram_indexes,
+            schema.HISTOGRAMS,
+            schema.HISTOGRAM,
+            self.capacities.histograms,
+        )
+
+    # --- Life -----------------------------------------------------------------------
+
+    @property
+    def is_linked(self) -> bool:
+        """Say whether the name still leads to this segment. Costs a system call."""
+        return self._segment.is_linked
+
+    def close(self, unlink: bool = False) -> None:
+        """Stop writing; with `unlink`, tell readers and remove the segment."""
+        _LIVE.discard(self)
+        if "_writer" in self.__dict__:
+            self.set_link(codes.LINK_DOWN, self.session)
+            if unlink:
+                self._segment.retire()
+            for name in ("_writer", "publish_quote", "beat", "record"):
+                self.__dict__.pop(name, None)
+        super().close()
+        self._segment.close()
+
+    def __enter__(self) -> Writer:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def disown(self) -> None:
+        """Make every publish of this process raise: it is a forked child."""
+        self._writer.disown()
+
+    def _stamp_owner(self) -> None:
+        self._store_owner("heartbeat_ns", 0)
+        self.set_link(codes.LINK_DOWN, self.session)
+        self._store_owner("pid", os.getpid())
+        self._store_owner("start_ticks", identity.start_ticks(os.getpid()) or 0)
+        for stage in STAGES:
+            self._store_owner(f"{stage}_ns", TIME_NONE)
+        self._store_owner("started_ns", time.monotonic_ns())
+
+    def _store_owner(self, name: str, value: int) -> None:
+        self._writer.store(self.plan.owner_offset + OWNER.offsets[name], value & _MASK)
+
+    def _renew_instrument(self, index: int, entry: Instrument) -> None:
+        # Word by word: each number is a word of its own, so a reader sees old or new.
+        start = self._entry(schema.DIRECTORY, schema.INSTRUMENT, index)
+        new = entry.pack()
+        for offset in range(0, len(new), 8):
+            word = int.from_bytes(new[offset : offset + 8], "little")
+            if word != self._core.load(start + offset):
+                self._writer.store(start + offset, word)
+
+    def _named(
+        self,
+        name: str,
+        indexes: dict[str, int],
+        table: Layout,
+        layout: Layout,
+        capacity: int,
+    ) -> int:
+        index = indexes.get(name)
+        if index is not None:
+            return index
+        index = len(indexes)
+        if index >= capacity:
+            raise CapacityExceeded(f"{table.name} are full: count={index} name={name}")
+        data = encode_name(layout, name)
+        start = self._entry(table, layout, index) + layout.offsets["name"]
+        padded = data.ljust(layout.field("name").size_bytes, b"\0")
+        self._mapping[start : start + len(padded)] = padded
+        # ORDER: pairs with the load of count in Reader.counters: name, then count.
+        self._writer.store(self._table(table), index + 1)
+        indexes[name] = index
+        return index
+
+    def _table(self, table: Layout) -> int:
+        offset: int = getattr(self.plan, f"{table.name}_offset")
+        return offset
+
+    def _entry(self, table: Layout, layout: Layout, index: int) -> int:
+        return self._table(table) + table.size_bytes + index * layout.size_bytes
+
+
+_LIVE = weakref.WeakSet()
+
+
+def _disown_after_fork() -> None:
+    for writer in list(_LIVE):
+        writer.disown()
+
+
+os.register_at_fork(after_in_child=_disown_after_fork)

@@ -1,0 +1,37 @@
+"""Fixtures for every test; how to use them is told in `tests/support.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import support
+
+
+@pytest.fixture
+def instance() -> Iterator[str]:
+    """A unique instance name; what is left of it fails the test."""
+    name = support.new_instance()
+    children_before = support.child_ids()
+    yield name
+    if left := support.remove_leftovers(name, children_before):
+        pytest.fail("left behind:\n  " + "\n  ".join(left))
+
+
+@pytest.fixture
+def programs(instance: str, tmp_path: Path) -> Iterator[support.Programs]:
+    """Starts processes; it comes after `instance`, so it ends them before."""
+    started = support.Programs(tmp_path)
+    yield started
+    started.close()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_segment_outlives_the_run() -> Iterator[None]:
+    """Fail the last test of a worker when any segment of its tests remains."""
+    yield
+    prefix = support.session_prefix()
+    if left := [str(path) for path in support.SHM.glob(f"fh.{prefix}*")]:
+        pytest.fail("left behind by an earlier test: " + ", ".join(sorted(left)))
