@@ -1,0 +1,278 @@
+"""The server of one simulated venue: its streams and its REST on one loopback port.
+
+Owns the listening socket, the connections and the effects of faults on them. What is
+said on a connection is the venue's, when the market moves is the simulation's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import socket
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
+
+from aiohttp import WSMsgType, web
+
+from feedhandler.sim.connection import Connection, reset
+from feedhandler.sim.faults import KINDS, Fault, FaultBoard
+from feedhandler.sim.limits import STOP_TIMEOUT_S, Budget
+from feedhandler.sim.market import Event
+from feedhandler.sim.truth import Truth
+from feedhandler.sim.venues._base import Push, Request, Venue
+
+LOOPBACK = "127.0.0.1"
+BACKLOG = 128
+
+
+class Address(NamedTuple):
+    """Where a client finds a simulated venue."""
+
+    venue: str
+    ws_url: str
+    rest_url: str
+
+
+class Notice(NamedTuple):
+    """Something a user of the simulator may want to see."""
+
+    venue: str
+    what: str
+    detail: str
+
+
+class Host:
+    """One venue on one port; made, started and stopped by the simulation."""
+
+    def __init__(
+        self,
+        venue: Venue,
+        truth: Truth,
+        counters: Counter[str],
+        notify: Callable[[Notice], None],
+        fail: Callable[[BaseException], None],
+        numbers: Iterator[int] | None = None,
+    ) -> None:
+        self.venue = venue
+        self.board = FaultBoard()
+        self.connections: set[Connection] = set()
+        self.talked = asyncio.Event()  # set whenever a client said something
+        self._truth = truth
+        self._counters = counters
+        self._notify = notify
+        self._fail = fail
+        self._numbers = numbers or itertools.count(1)
+        self._connects = Budget(venue.allowed.connects_per_minute)
+        self._runner: web.AppRunner | None = None
+        self._port = 0
+
+    @property
+    def address(self) -> Address:
+        at = f"{LOOPBACK}:{self._port}"
+        venue = self.venue
+        return Address(
+            venue.name, f"ws://{at}{venue.stream_path}", f"http://{at}{venue.rest_path}"
+        )
+
+    async def start(self, port: int) -> None:
+        """Listen; raises OSError if the port is taken."""
+        limits = self.venue.allowed
+        app = web.Application(client_max_size=limits.inbound_bytes_max)
+        app.router.add_route("*", "/{path:.*}", self._handle)
+        runner = web.AppRunner(
+            app,
+            handle_signals=False,
+            access_log=None,
+            shutdown_timeout=STOP_TIMEOUT_S,
+        )
+        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            # Accepted sockets inherit it; the kernel shall not hide a slow client.
+            listener.setsockopt(
+                socket.SOL_SOCKET, socket.SO_SNDBUF, limits.socket_bytes
+            )
+            listener.bind((LOOPBACK, port))
+            self._port = int(listener.getsockname()[1])
+            await runner.setup()
+            await web.SockSite(runner, listener, backlog=BACKLOG).start()
+        except BaseException:
+            listener.close()
+            await runner.cleanup()
+            raise
+        self._runner = runner
+
+    async def stop(self) -> None:
+        await asyncio.gather(*(one.close() for one in tuple(self.connections)))
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    def deliver(self, pushes: Iterable[Push]) -> None:
+        """Queue each frame for the connections that subscribed to its topic."""
+        for push in pushes:
+            for connection in tuple(self.connections):
+                if push.topic in connection.session.topics:
+                    connection.offer(push.frame)
+
+    def on_event(self, event: Event) -> None:
+        if not self.is_quiet:
+            self.deliver(self.venue.on_event(event))
+
+    # Faults.
+
+    @property
+    def is_quiet(self) -> bool:
+        return self.board.find("quiet") is not None
+
+    def start_fault(self, fault: Fault) -> None:
+        self.board.add(fault)
+        self._notify(Notice(self.venue.name, "fault started", str(fault)))
+        if fault.kind == "drop":
+            for connection in tuple(self.connections):
+                self._drop(connection, fault)
+        self._apply_faults()
+        if KINDS[fault.kind].is_moment and fault.duration_s is None:
+            self.end_fault(fault)
+
+    def end_fault(self, fault: Fault) -> None:
+        if self.board.remove(fault):
+            self._notify(Notice(self.venue.name, "fault ended", str(fault)))
+            self._apply_faults()
+
+    def _apply_faults(self) -> None:
+        """Give the venue what is active, and its clients what that changes."""
+        find, venue = self.board.find, self.venue
+        one_sided, never_ack = find("one_sided"), find("never_ack")
+        slow_clock = find("slow_clock")
+        venue.is_quiet = self.is_quiet
+        venue.is_crossed = find("crossed") is not None
+        venue.missing_side = one_sided.word("side") if one_sided else ""
+        venue.is_deaf = never_ack is not None and never_ack.word("data") == "no"
+        venue.time.lag_ms = int(slow_clock.number("ms")) if slow_clock else 0
+        self.deliver(venue.refresh())
+
+    def _drop(self, connection: Connection, fault: Fault) -> None:
+        self._counters["dropped"] += 1
+        connection.cut(fault.word("how"), int(fault.number("code")))
+
+    # Requests.
+
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        try:
+            if request.headers.get("Upgrade", "").lower() == "websocket":
+                return await self._handle_stream(request)
+            return await self._handle_rest(request)
+        except (web.HTTPException, ConnectionError):
+            raise  # the client's doing
+        except Exception as error:
+            self._fail(error)
+            raise
+
+    def _on_sender_done(self, sender: asyncio.Task[None]) -> None:
+        """Report a bug of ours, which must not look like a client that left."""
+        error = None if sender.cancelled() else sender.exception()
+        if error is not None and not isinstance(error, ConnectionError):
+            self._fail(error)
+
+    async def _handle_rest(self, request: web.Request) -> web.StreamResponse:
+        body = await request.read()
+        self._counters["rest_requests"] += 1
+        slow, failing = self.board.find("slow_rest"), self.board.find("http")
+        if slow is not None:
+            await asyncio.sleep(slow.number("ms") / 1000)
+        if failing is not None:
+            retry_s = int(failing.number("retry_after"))
+            return web.Response(
+                status=int(failing.number("status")),
+                headers={"Retry-After": str(retry_s)} if retry_s else None,
+                text="null",
+                content_type="application/json",
+            )
+        asked = Request(request.method, request.path, request.query, body)
+        answer = self.venue.rest(asked)
+        self.talked.set()
+        return web.Response(
+            status=answer.status, text=answer.body, content_type=answer.content_type
+        )
+
+    async def _handle_stream(self, request: web.Request) -> web.StreamResponse:
+        refusal = self._refusal(request)
+        if refusal is not None:
+            self._counters["refused"] += 1
+            return refusal
+        session = self.venue.open(request.path, request.query)
+        if session is None:
+            return web.Response(status=404)
+        limits = self.venue.allowed
+        stream = web.WebSocketResponse(
+            compress=False,
+            max_msg_size=limits.inbound_bytes_max,
+            timeout=STOP_TIMEOUT_S,
+        )
+        await stream.prepare(request)
+        transport = request.transport
+        if transport is None:
+            return stream  # the client left while it was being accepted
+        connection = Connection(
+            number=next(self._numbers),
+            venue=self.venue.name,
+            stream=stream,
+            transport=transport,
+            session=session,
+            limits=limits,
+            board=self.board,
+            truth=self._truth,
+            clock=self.venue.clock,
+            counters=self._counters,
+        )
+        await self._serve(connection, stream)
+        return stream
+
+    def _refusal(self, request: web.Request) -> web.Response | None:
+        """Why a new stream is not accepted, or None."""
+        fault = self.board.find("refuse")
+        if fault is not None and fault.word("how") == "http":
+            return web.Response(status=int(fault.number("status")))
+        if fault is not None:
+            if request.transport is not None:
+                reset(request.transport)
+            return web.Response(status=503)  # goes nowhere
+        limits = self.venue.allowed
+        now_s = self.venue.clock.monotonic_s()
+        if len(self.connections) >= limits.connections_max:
+            return web.Response(status=429)
+        if not self._connects.take(1, now_s):
+            return web.Response(status=429)
+        return None
+
+    async def _serve(
+        self, connection: Connection, stream: web.WebSocketResponse
+    ) -> None:
+        """Answer one client until it leaves, is cut or the simulation stops."""
+        name, session = self.venue.name, connection.session
+        self.connections.add(connection)
+        self.venue.sessions.add(session)
+        self._counters["connects"] += 1
+        self._notify(Notice(name, "connected", f"connection={connection.number}"))
+        sender = asyncio.create_task(connection.send_forever())
+        sender.add_done_callback(self._on_sender_done)
+        try:
+            for frame in self.venue.greet(session):
+                connection.offer(frame)
+            fault = self.board.find("drop")
+            if fault is not None:
+                self._drop(connection, fault)
+            async for message in stream:
+                if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
+                    break
+                for frame in self.venue.receive(session, message.data):
+                    connection.offer(frame)
+                self.talked.set()
+        finally:
+            self.connections.discard(connection)
+            self.venue.sessions.discard(session)
+            sender.cancel()
+            await asyncio.gather(sender, return_exceptions=True)
+            detail = f"connection={connection.number} code={stream.close_code}"
+            self._notify(Notice(name, "disconnected", detail))
