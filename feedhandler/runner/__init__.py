@@ -1,0 +1,1 @@
+"""The runner: drains every ring, stamps apply, judges every instrument."""

@@ -1,0 +1,324 @@
+"""The client: one read answers; what died, lapped or was replaced is known."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+
+import feedhandler
+from feedhandler.config import Config, RunnerConfig, VenueConfig
+from feedhandler.runner.process import Runner
+from shm_layout import (
+    FLAG_SYNCING,
+    LINK_UP,
+    SIDE_BID,
+    TIME_NONE,
+    Capacities,
+    Instrument,
+    SegmentMissing,
+    Writer,
+    segment,
+)
+
+VENUE = "hyperliquid"
+MS = 1_000_000
+
+
+class Host:
+    """A feed and a runner, stepped by the test."""
+
+    def __init__(self, instance: str, ring_slots: int = 64) -> None:
+        self.instance = instance
+        self._stepped_ns = 0
+        self.feed = self.open_feed(ring_slots)
+        self.runner: Runner | None = Runner(
+            Config(
+                instance=instance,
+                venue={VENUE: VenueConfig()},
+                runner=RunnerConfig(tick_ms=1, pass_ms=1),
+            )
+        )
+
+    def open_feed(self, ring_slots: int = 64) -> Writer:
+        feed = Writer.open(
+            self.instance,
+            f"feed:{VENUE}",
+            Capacities(instruments=8, ring_slots=ring_slots),
+        )
+        feed.add_instrument(Instrument(VENUE, "BTC-PERP", "BTC", fresh_ms=1_000))
+        feed.add_instrument(Instrument(VENUE, "ETH-PERP", "ETH", fresh_ms=1_000))
+        feed.set_link(LINK_UP, feed.session + 1)
+        return feed
+
+    def quote(self, bid: float = 10.0, *, index: int = 0, flags: int = 0) -> None:
+        now_ns = time.monotonic_ns()
+        self.feed.beat(now_ns, 0)
+        self.feed.publish_quote(
+            index,
+            flags,
+            self.feed.session,
+            time.time_ns(),
+            now_ns,
+            5,
+            bid,
+            2.0,
+            bid + 1,
+            3.0,
+        )
+        self.step()
+
+    def step(self, ahead_ns: int = 0) -> None:
+        # Two ticks on at least, so that every step judges.
+        now_ns = max(time.monotonic_ns() + ahead_ns, self._stepped_ns + 2 * MS)
+        self._stepped_ns = now_ns
+        if self.runner is not None:
+            self.runner.step(now_ns)
+
+    def close(self) -> None:
+        if self.runner is not None:
+            self.runner.close()
+        self.feed.close(unlink=True)
+        for name in segment.list_segments(self.instance):
+            segment.remove_leftover(name)
+
+
+@contextmanager
+def attached(
+    instance: str, ring_slots: int = 64
+) -> Iterator[tuple[Host, feedhandler.Feed]]:
+    host = Host(instance, ring_slots)
+    try:
+        host.quote()
+        with feedhandler.attach(instance) as feed:
+            yield host, feed
+    finally:
+        host.close()
+
+
+def test_one_read_gives_prices_stamps_state_and_verdict(instance: str) -> None:
+    with attached(instance) as (host, feed):
+        host.quote(41.0)
+        quote = feed.quote(VENUE, "BTC-PERP")
+        assert quote is not None
+        assert (quote.bid, quote.bid_size, quote.ask, quote.ask_size) == (41, 2, 42, 3)
+        assert (quote.state, quote.reason, quote.source) == ("LIVE", "", "STREAM")
+        assert quote.tradable
+        assert quote.symbol == "BTC"
+        assert quote.venue_sequence == 5
+        assert 0 <= quote.recv_age_ns < 10_000 * MS
+        assert quote.apply_age_ns is not None
+        assert 0 <= quote.apply_age_ns <= quote.recv_age_ns
+        assert quote.event_age_ns is not None
+        assert abs(quote.event_age_ns) < 10_000 * MS
+
+
+def test_an_unknown_instrument_or_venue_is_none(instance: str) -> None:
+    with attached(instance) as (_, feed):
+        assert feed.quote(VENUE, "DOGE-PERP") is None
+        assert feed.quote("nowhere", "BTC-PERP") is None
+
+
+def test_a_listed_instrument_without_a_quote_is_none(instance: str) -> None:
+    with attached(instance) as (_, feed):
+        assert feed.quote(VENUE, "ETH-PERP") is None
+
+
+def test_attaching_to_nothing_says_how_to_start(instance: str) -> None:
+    with pytest.raises(SegmentMissing, match="feedhandler start"):
+        feedhandler.attach(instance)
+
+
+def test_a_dead_feed_leaves_the_quote_readable_and_not_tradable(
+    instance: str,
+) -> None:
+    with attached(instance) as (host, feed):
+        host.quote(41.0)
+        host.feed.beat(time.monotonic_ns() - 501 * MS, 0)
+        quote = feed.quote(VENUE, "BTC-PERP")
+        assert quote is not None
+        assert (quote.bid, quote.state, quote.tradable) == (41.0, "DOWN", False)
+        assert quote.reason == "writer_dead"
+
+
+def test_a_dead_runner_makes_nothing_tradable(instance: str) -> None:
+    with attached(instance) as (host, feed):
+        assert host.runner is not None
+        board = host.runner._board.writer
+        board.beat(time.monotonic_ns() - 501 * MS, 0)
+        quote = feed.quote(VENUE, "BTC-PERP")
+        assert quote is not None
+        assert (quote.state, quote.reason) == ("UNKNOWN", "runner_dead")
+        assert not quote.tradable
+        assert not feed.quotes()["tradable"].any()
+
+
+def test_a_doubt_of_the_feed_counts_before_the_runner_has_seen_it(
+    instance: str,
+) -> None:
+    with attached(instance) as (host, feed):
+        host.quote()
+        host.feed.mark(0, FLAG_SYNCING)
+        quote = feed.quote(VENUE, "BTC-PERP")
+        assert quote is not None
+        assert (quote.state, quote.reason, quote.tradable) == (
+            "SYNCING",
+            "resync",
+            False,
+        )
+
+
+def test_a_new_session_is_not_tradable_before_its_verdict(instance: str) -> None:
+    with attached(instance) as (host, feed):
+        session = host.feed.session + 1
+        host.feed.set_link(LINK_UP, session)
+        quote = feed.quote(VENUE, "BTC-PERP")
+        assert quote is not None
+        assert (quote.state, quote.tradable) == ("SYNCING", False)
+        host.feed.publish_quote(
+            0, 0, session, TIME_NONE, time.monotonic_ns(), 0, 1.0, 1.0, 2.0, 1.0
+        )
+        quote = feed.quote(VENUE, "BTC-PERP")
+        assert quote is not None
+        assert (quote.reason, quote.tradable) == ("no_verdict", False)
+        host.step()
+        quote = feed.quote(VENUE, "BTC-PERP")
+        assert quote is not None
+        assert quote.tradable
+        assert quote.event_age_ns is None
+
+
+def test_quotes_tells_the_same_as_each_quote(instance: str) -> None:
+    with attached(instance) as (host, feed):
+        host.quote(41.0)
+        host.quote(51.0, index=1, flags=FLAG_SYNCING)
+        table = feed.quotes()
+        assert table["instrument"].tolist() == ["BTC-PERP", "ETH-PERP"]
+        for row in table:
+            quote = feed.quote(row["venue"], row["instrument"])
+            assert quote is not None
+            assert (row["bid"], row["ask"]) == (quote.bid, quote.ask)
+            assert (row["state"], row["reason"], row["tradable"], row["source"]) == (
+                quote.state,
+                quote.reason,
+                quote.tradable,
+                quote.source,
+            )
+            assert row["apply_ns"] == quote.apply_ns
+            assert row["sequence"] == quote.sequence
+
+
+def test_quotes_shows_the_unknown_as_unknown_and_never_as_zero(instance: str) -> None:
+    with attached(instance) as (_, feed):
+        row = feed.quotes()[1]
+        assert row["instrument"] == "ETH-PERP"
+        assert math.isnan(row["bid"])
+        assert math.isnan(row["ask_size"])
+        assert (row["apply_age_ns"], row["recv_age_ns"]) == (-1, -1)
+        assert row["event_age_ns"] == TIME_NONE
+        assert not row["tradable"]
+        assert row["state"] == "SYNCING"
+
+
+def test_a_replaced_segment_is_attached_again(instance: str) -> None:
+    with attached(instance) as (host, feed):
+        host.feed.close(unlink=True)
+        host.feed = host.open_feed(ring_slots=128)
+        feed.refresh()
+        host.quote(77.0)
+        host.step(300 * MS)
+        host.quote(77.0)
+        quote = feed.quote(VENUE, "BTC-PERP")
+        assert quote is not None
+        assert quote.bid == 77.0
+
+
+def test_follow_yields_every_kind_in_order_with_names(instance: str) -> None:
+    with attached(instance) as (host, feed):
+        records = feed.follow(timeout_s=0.0)
+        for bid in (1.0, 2.0, 3.0):
+            host.quote(bid)
+        now_ns = time.monotonic_ns()
+        host.feed.publish_trade(
+            0, 0, host.feed.session, TIME_NONE, now_ns, 0, 3.5, 0.1, SIDE_BID, 99
+        )
+        host.feed.publish_funding(
+            0,
+            0,
+            host.feed.session,
+            TIME_NONE,
+            now_ns,
+            1.25e-5,
+            3_600_000_000_000,
+            TIME_NONE,
+            3.0,
+            3.1,
+            math.nan,
+            7.0,
+        )
+        seen = list(records)
+        assert [record.kind for record in seen] == [*["quote"] * 3, "trade", "funding"]
+        assert [record.bid for record in seen[:3]] == [1.0, 2.0, 3.0]
+        assert (seen[3].price, seen[3].aggressor, seen[3].trade_id) == (3.5, 1, 99)
+        assert seen[4].rate_per_hour == 1.25e-5
+        assert {record.instrument for record in seen} == {"BTC-PERP"}
+        assert feed.lost == 0
+
+
+def test_follow_keeps_to_the_kinds_and_instruments_asked_for(instance: str) -> None:
+    with attached(instance) as (host, feed):
+        records = feed.follow(kinds=["quote"], instruments=["ETH"], timeout_s=0.0)
+        host.quote(1.0)
+        host.quote(2.0, index=1)
+        assert [record.instrument for record in records] == ["ETH-PERP"]
+
+
+def test_follow_refuses_an_unknown_kind_by_naming_the_known(instance: str) -> None:
+    refusal = pytest.raises(ValueError, match="quote, trade, funding, status")
+    with attached(instance) as (_, feed), refusal:
+        feed.follow(kinds=["qoute"])
+
+
+def test_following_from_the_start_yields_what_the_rings_still_hold(
+    instance: str,
+) -> None:
+    with attached(instance) as (host, feed):
+        for number in range(100):
+            host.quote(float(number))
+        seen = list(feed.follow(kinds=["quote"], timeout_s=0.0, from_start=True))
+        assert [record.bid for record in seen] == [float(n) for n in range(68, 100)]
+        assert feed.lost == 0
+
+
+def test_a_lapped_follower_counts_what_it_lost(instance: str) -> None:
+    with attached(instance) as (host, feed):
+        records = feed.follow(kinds=["quote"], timeout_s=0.0)
+        for number in range(500):
+            host.quote(float(number))
+        seen = list(records)
+        assert feed.lost > 0
+        assert feed.lost + len(seen) == 500
+        assert seen[-1].bid == 499.0
+
+
+def test_status_moves_can_be_followed(instance: str) -> None:
+    with attached(instance) as (host, feed):
+        host.quote()
+        records = feed.follow(kinds=["status"], timeout_s=0.0)
+        host.feed.set_link(LINK_UP, host.feed.session + 1)
+        host.feed.beat(time.monotonic_ns(), 0)
+        host.step()
+        (record,) = records
+        assert record.instrument == "BTC-PERP"
+        assert record.kind == "status"
+
+
+def test_the_array_is_plain_numpy(instance: str) -> None:
+    with attached(instance) as (_, feed):
+        table = feed.quotes()
+        assert isinstance(table, np.ndarray)
+        assert (table["ask"] - table["bid"])[0] == 1.0
