@@ -1,0 +1,1 @@
+"""From a venue's text to numbers, times, and the reason why a frame was refused."""
