@@ -1,0 +1,1 @@
+"""One venue's feed: session, publisher and the process around them."""

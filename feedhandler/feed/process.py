@@ -1,0 +1,302 @@
+"""The process of one venue's feed: `feedhandler feed VENUE`.
+
+Owns what lives as long as the process: the segment, the event loop, signals, the
+heartbeat and the tasks. The loop itself writes the heartbeat, so that a hung loop is
+seen at once; and a task that ends, or a callback that raises, ends the process: never a
+living process with a dead feed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import os
+import random
+import signal
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Final
+
+from feedhandler import log
+from feedhandler.codec.frame import FrameError
+from feedhandler.config import Config, VenueConfig
+from feedhandler.errors import EXIT_BUG, EXIT_DONE, FeedhandlerError, exit_code
+from feedhandler.feed.counters import Counters
+from feedhandler.feed.directory import Directory
+from feedhandler.feed.link import Link
+from feedhandler.feed.publisher import Publisher
+from feedhandler.feed.settings import MS, Settings, settle
+from feedhandler.transport import rest
+from feedhandler.transport.backoff import Backoff, StateFile
+from feedhandler.transport.errors import TransportError
+from feedhandler.venues._base import Venue, load_venue
+from shm_layout import FLAG_RESTARTED, Capacities, SegmentError, Writer
+
+BEAT_NS: Final = 100 * MS
+STALL_NS: Final = 250 * MS  # a heartbeat that late is worth counting
+CLOSE_TIMEOUT_S: Final = 0.8  # of the second that a stop may take
+TICKS_RENEWED_NS: Final = 10_000 * MS
+DISCOVERY_TIMEOUT_S: Final = 10.0
+DISCOVERY_RETRY_S: Final = 5.0
+DISCOVERY_RETRY_S_MAX: Final = 60.0
+DISCOVERY_AGE_CHECK_S: Final = 3_600.0
+
+
+def run(venue_name: str, config: Config) -> int:
+    """Feed one venue until SIGTERM or SIGINT; return the exit code.
+
+    Call it from the main thread of a process that does nothing else.
+    """
+    configured_ns = time.monotonic_ns()
+    try:
+        venue = load_venue(venue_name)
+        venue_config = config.venue.get(venue_name) or VenueConfig()
+        settings = settle(venue, venue_config)
+        writer = Writer.open(
+            instance=config.instance,
+            role=f"feed:{venue_name}",
+            capacities=Capacities(config.shm.instruments, config.shm.ring_slots),
+        )
+    except (FeedhandlerError, SegmentError) as error:
+        log.event("refused", error=error)
+        return exit_code(error) or EXIT_BUG
+    with contextlib.closing(writer):
+        writer.stamp_stage("configured", configured_ns)
+        writer.stamp_stage("segment", time.monotonic_ns())
+        if writer.adopted:
+            writer.mark_all(FLAG_RESTARTED)
+        log.event("segment", epoch=writer.epoch(), adopted=writer.adopted)
+        return _run_loop(
+            venue, settings, venue_config.instruments, writer, config.state_path()
+        )
+
+
+def _run_loop(
+    venue: Venue,
+    settings: Settings,
+    names: tuple[str, ...],
+    writer: Writer,
+    state_path: Path,
+) -> int:
+    loop = _new_loop()
+    # Names are resolved in a thread; one may hang for as long as it likes.
+    executor = ThreadPoolExecutor(2, thread_name_prefix="resolver")
+    loop.set_default_executor(executor)
+    try:
+        process = FeedProcess(venue, settings, names, writer, state_path, loop)
+        code = loop.run_until_complete(process.run())
+    except (FeedhandlerError, SegmentError) as error:
+        log.event("refused", error=error)
+        code = exit_code(error) or EXIT_BUG
+    finally:
+        executor.shutdown(wait=False, cancel_futures=True)
+        loop.close()
+    log.event("stopped", code=code)
+    if any(thread.name.startswith("resolver") for thread in _lingering()):
+        # The interpreter would wait for a thread that hangs in the resolver.
+        writer.close()
+        os._exit(code)
+    return code
+
+
+class FeedProcess:
+    """Everything that runs on the event loop."""
+
+    def __init__(
+        self,
+        venue: Venue,
+        settings: Settings,
+        names: tuple[str, ...],
+        writer: Writer,
+        state_path: Path,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self._venue = venue
+        self._settings = settings
+        self._writer = writer
+        self._loop = loop
+        self._counters = Counters(writer)
+        self._lag = writer.histogram("loop_lag")
+        self._directory = Directory(
+            venue,
+            names,
+            settings.options.feed_kind,
+            settings.fresh_ms,
+            writer,
+            state_path / f"{venue.name}.markets.json",
+        )
+        self._link = self._make_link(state_path)
+
+        # How it ends.
+        self._exit: asyncio.Future[int] = loop.create_future()
+
+        # The heartbeat.
+        self._beat_due_ns = 0
+        self._beat_timer: asyncio.TimerHandle | None = None
+        self._ticks_renewed_ns = 0
+
+    def _make_link(self, state_path: Path) -> Link:
+        settings = self._settings
+        publisher = Publisher(
+            self._writer, self._counters, publishes_funding=settings.publishes_funding
+        )
+        publisher.set_indexes(self._directory.indexes)
+        state_file = StateFile(state_path / f"{self._venue.name}.backoff.json")
+        backoff = Backoff(
+            settings.backoff_first_ms,
+            settings.backoff_max_ms,
+            random.random,
+            **state_file.load(),
+        )
+        return Link(
+            self._venue,
+            settings,
+            self._directory,
+            self._writer,
+            publisher,
+            self._counters,
+            backoff,
+            state_file,
+            self._fail,
+        )
+
+    async def run(self) -> int:
+        """Run until something ends it; return the exit code."""
+        loop = self._loop
+        loop.set_exception_handler(self._on_loop_error)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop, EXIT_DONE)
+        self._beat_due_ns = time.monotonic_ns()
+        self._beat()
+        tasks = [
+            loop.create_task(self._link.run(), name="link"),
+            loop.create_task(self._discover(), name="discovery"),
+        ]
+        for task in tasks:
+            task.add_done_callback(self._on_task_end)
+        # What start-up made stays: the collector need not look at it again.
+        gc.collect()
+        gc.freeze()
+        code = await self._exit
+        await self._shut_down(tasks)
+        return code
+
+    async def _shut_down(self, tasks: list[asyncio.Task[None]]) -> None:
+        for task in tasks:
+            task.remove_done_callback(self._on_task_end)
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks, timeout=CLOSE_TIMEOUT_S)
+        if self._beat_timer is not None:
+            self._beat_timer.cancel()
+
+    # --- Heartbeat ------------------------------------------------------------------
+
+    def _beat(self) -> None:
+        """Say that the loop lives, and let everything due by the clock happen."""
+        now_ns = time.monotonic_ns()
+        lag_ns = now_ns - self._beat_due_ns
+        self._writer.beat(now_ns, self._link.frames)
+        self._writer.record(self._lag, lag_ns)
+        if lag_ns > STALL_NS:
+            self._counters.add("self_stalls")
+        self._link.tick(now_ns, time.time_ns())
+        if now_ns - self._ticks_renewed_ns >= TICKS_RENEWED_NS:
+            self._ticks_renewed_ns = now_ns
+            self._directory.renew_ticks()
+            log.flush()
+        # A late heartbeat is not made up for.
+        self._beat_due_ns = max(self._beat_due_ns + BEAT_NS, now_ns)
+        delay_s = max(0, self._beat_due_ns - time.monotonic_ns()) / 1e9
+        self._beat_timer = self._loop.call_later(delay_s, self._beat)
+
+    # --- Discovery ------------------------------------------------------------------
+
+    async def _discover(self) -> None:
+        """Keep the venue's list of markets; nothing else ever waits for it."""
+        retry_s = DISCOVERY_RETRY_S
+        while True:
+            if not self._directory.is_due:
+                await asyncio.sleep(DISCOVERY_AGE_CHECK_S)
+                continue
+            try:
+                self._directory.update(await self._fetch_markets())
+            except (TransportError, FrameError) as error:
+                self._counters.add("discovery.fail")
+                asked_s = getattr(error, "retry_after_s", 0)
+                wait_s = max(retry_s, asked_s) * random.uniform(0.5, 1.0)
+                log.event("discovery_failed", error=error, retry_in_s=round(wait_s, 1))
+                await asyncio.sleep(wait_s)
+                retry_s = min(2 * retry_s, DISCOVERY_RETRY_S_MAX)
+            else:
+                retry_s = DISCOVERY_RETRY_S
+                self._counters.add("discovery.success")
+                log.event("discovered", instruments=len(self._directory.indexes))
+                self._link.follow()
+                if self._directory.is_due:  # the cache could not be written
+                    await asyncio.sleep(DISCOVERY_AGE_CHECK_S)
+
+    async def _fetch_markets(self) -> bytes:
+        await asyncio.to_thread(rest.prepare)
+        request = self._venue.discovery
+        return await rest.request(
+            request.method,
+            self._settings.rest_url + request.path,
+            request.body,
+            content_type=request.content_type,
+            timeout_s=DISCOVERY_TIMEOUT_S,
+            is_insecure_allowed=self._settings.is_insecure_allowed,
+        )
+
+    # --- How it ends ----------------------------------------------------------------
+
+    def _stop(self, code: int) -> None:
+        if not self._exit.done():
+            self._exit.set_result(code)
+
+    def _fail(self, error: BaseException) -> None:
+        """End the process: an error that only a new process can mend."""
+        code = exit_code(error)
+        if not self._exit.done():
+            log.event("fatal", error=error, code=EXIT_BUG if code is None else code)
+        self._stop(EXIT_BUG if code is None else code)
+
+    def _on_task_end(self, task: asyncio.Task[None]) -> None:
+        if task.cancelled():
+            self._fail(RuntimeError(f"task was cancelled: {task.get_name()}"))
+        else:
+            error = task.exception()
+            self._fail(error or RuntimeError(f"task ended: {task.get_name()}"))
+
+    def _on_loop_error(
+        self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]
+    ) -> None:
+        """A callback raised: the heartbeat or the reader, so the feed is dead."""
+        error = context.get("exception")
+        if error is None:
+            log.event("loop_warning", text=context.get("message"))
+        else:
+            self._fail(error)
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    """Return a uvloop if it is installed, else asyncio's own loop."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()
+
+
+def _lingering() -> list[threading.Thread]:
+    """Return the threads, other than this one, that have not ended by now."""
+    deadline_s = time.monotonic() + 0.05
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread() and not thread.daemon:
+            thread.join(max(0.0, deadline_s - time.monotonic()))
+    sys.stderr.flush()
+    return [thread for thread in threading.enumerate() if not thread.daemon]

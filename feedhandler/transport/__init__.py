@@ -1,0 +1,1 @@
+"""Sockets and what surrounds them: WebSocket, REST, back-off. Knows no venue."""
