@@ -1,0 +1,5 @@
+"""The command line: click commands that parse, call and print, without logic."""
+
+from feedhandler.cli.group import main
+
+__all__ = ["main"]

@@ -1,0 +1,59 @@
+"""`feedhandler doctor`: can this host run it, and what to do if not."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import click
+
+from feedhandler.cli.options import config_option, instance_option
+from feedhandler.errors import EXIT_DONE, EXIT_VERDICT
+
+_COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
+
+
+@click.command()
+@instance_option
+@config_option
+@click.option("--clean", is_flag=True, help="Remove segments without a live writer.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def command(
+    instance: str | None, config_path: str | None, clean: bool, as_json: bool
+) -> int:
+    """Check the host: shared memory, memory, clock, limits, versions, configuration.
+
+    Each check is ok, warn or fail, and says what to do; exits with 1 if any fails.
+    --clean removes only segments of ours whose writer is dead; a foreign object, or
+    one that a live process holds, is left alone.
+
+    \b
+    Examples:
+      feedhandler doctor --config ops/feedhandler.toml
+      feedhandler doctor --clean
+    """
+    from feedhandler.supervisor.checks import find_leftovers, run_checks
+    from shm_layout.segment import remove_leftover
+
+    removed: list[str] = []
+    if clean:
+        removed = [name for name in find_leftovers() if remove_leftover(name)]
+    checks = run_checks(config_path, os.environ, instance)
+    failed = any(check.verdict == "fail" for check in checks)
+    if as_json:
+        document = {
+            "schema": 1,
+            "ok": not failed,
+            "removed": removed,
+            "checks": [check.as_dict() for check in checks],
+        }
+        click.echo(json.dumps(document, indent=2))
+        return EXIT_VERDICT if failed else EXIT_DONE
+    for name in removed:
+        click.echo(f"removed {name}")
+    for check in checks:
+        verdict = click.style(f"{check.verdict:<4}", fg=_COLOURS[check.verdict])
+        click.echo(f"{verdict}  {check.name:<16} {check.text}")
+        if check.advice:
+            click.echo(f"{'':24}-> {check.advice}")
+    return EXIT_VERDICT if failed else EXIT_DONE

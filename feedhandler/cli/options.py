@@ -1,0 +1,66 @@
+"""Options and answers that several commands share."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from feedhandler.config import Config, load
+from feedhandler.config.schema import INSTANCE_PATTERN
+from feedhandler.errors import UsageError
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def instance_option(command: Command) -> Command:
+    """Add --instance; `None` means the configuration's, or `default`."""
+    return click.option(
+        "--instance",
+        metavar="NAME",
+        callback=_check_instance,
+        help="Name of the group of processes (default: default).",
+    )(command)
+
+
+def config_option(command: Command) -> Command:
+    """Add --config."""
+    return click.option(
+        "--config",
+        "config_path",
+        metavar="FILE",
+        help="TOML file; without it every venue runs with its defaults.",
+    )(command)
+
+
+def load_config(config_path: str | None, instance: str | None) -> Config:
+    """Return the checked configuration; --instance wins over what it says."""
+    config = load(config_path, os.environ)
+    if instance is None:
+        return config
+    return config.with_instance(instance)
+
+
+def pick_instance(instance: str | None) -> str:
+    """Return the instance of a command that reads no configuration."""
+    name = instance or os.environ.get("FEEDHANDLER_INSTANCE") or "default"
+    _refuse_bad_instance(name)
+    return name
+
+
+def _check_instance(
+    context: click.Context, parameter: click.Parameter, value: str | None
+) -> str | None:
+    if value is not None:
+        _refuse_bad_instance(value)
+    return value
+
+
+def _refuse_bad_instance(name: str) -> None:
+    if not re.fullmatch(INSTANCE_PATTERN, name):
+        raise UsageError(
+            f"an instance is 1 to 32 of a-z, 0-9, _ and - (not first): {name!r}"
+        )

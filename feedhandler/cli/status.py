@@ -1,0 +1,131 @@
+"""`feedhandler status`: what runs, how fresh it is, what may be traded on."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from feedhandler.cli.format import UNKNOWN, columns, decimals_of, number
+from feedhandler.cli.options import instance_option, pick_instance
+from feedhandler.errors import EXIT_DONE, EXIT_VERDICT
+
+_COLOURS = {
+    "LIVE": "green",
+    "QUIET": "green",
+    "running": "green",
+    "SYNCING": "yellow",
+    "UNKNOWN": "yellow",
+    "SUSPECT": "yellow",
+    "starting": "yellow",
+}
+
+
+@click.command()
+@instance_option
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def command(instance: str | None, as_json: bool) -> int:
+    """Show processes, venues and quotes, read from shared memory.
+
+    Exits with 0 when feeds and runner run and every venue is LIVE or QUIET, with 1
+    when nothing runs or a venue is in any other state. It works when every process is
+    dead: the last quotes are shown with their true age, and none is tradable.
+
+    \b
+    Examples:
+      feedhandler status --instance demo
+      feedhandler status --json | jq '.instruments[] | select(.tradable)'
+    """
+    from feedhandler.cli.snapshot import is_healthy, read_status
+
+    document = read_status(pick_instance(instance))
+    if as_json:
+        click.echo(json.dumps(document, allow_nan=False))
+    elif not document["processes"]:
+        click.echo(f"nothing runs: instance={document['instance']}")
+    else:
+        _print(document)
+    return EXIT_DONE if is_healthy(document) else EXIT_VERDICT
+
+
+def _print(document: Mapping[str, Any]) -> None:
+    click.echo(f"instance {document['instance']}\n")
+    head = ["PROCESS", "PID", "STATE", "EPOCH", "BEAT ms", "RESTARTS"]
+    rows = [
+        [
+            row["role"],
+            _text(row["pid"]),
+            row["state"],
+            _text(row["epoch"]),
+            _age(row["heartbeat_age_ms"]),
+            _text(row["restarts"]),
+        ]
+        for row in document["processes"]
+    ]
+    _print_table([head, *rows], (1, 3, 4, 5))
+    if document["venues"]:
+        head = ["VENUE", "KIND", "STATE", "SESSION", "FRAMES", "LOST", "ENDS AND DROPS"]
+        rings = {ring["venue"]: ring for ring in document["rings"]}
+        rows = [_venue_row(row, rings[row["venue"]]) for row in document["venues"]]
+        _print_table([head, *rows], (3, 4, 5))
+    if document["instruments"]:
+        head = ["QUOTE", "", "STATE", "", "BID", "ASK", "APPLY ms", "RECV ms"]
+        rows = [_quote_row(row) for row in document["instruments"]]
+        _print_table([[*head, "EVENT ms", "REASON"], *rows], (4, 5, 6, 7, 8))
+
+
+def _venue_row(row: Mapping[str, Any], ring: Mapping[str, Any]) -> list[str]:
+    notes = [
+        f"{name}.{key}={count}"
+        for name in ("reconnects", "resyncs", "rejected")
+        for key, count in row[name].items()
+        if count
+    ]
+    return [
+        row["venue"],
+        _text(row["feed_kind"]),
+        row["state"],
+        _text(row["session"]),
+        _text(row["frames"]),
+        _text(ring["lost"]),
+        " ".join(notes) or UNKNOWN,
+    ]
+
+
+def _quote_row(row: Mapping[str, Any]) -> list[str]:
+    bid, ask = (math.nan if row[side] is None else row[side] for side in ("bid", "ask"))
+    decimals = max(decimals_of(bid), decimals_of(ask))
+    return [
+        row["venue"],
+        row["instrument"],
+        row["state"],
+        "tradable" if row["tradable"] else "no",
+        number(bid, decimals),
+        number(ask, decimals),
+        _age(row["apply_age_ms"]),
+        _age(row["recv_age_ms"]),
+        _age(row["event_age_ms"]),
+        row["reason"] or UNKNOWN,
+    ]
+
+
+def _print_table(rows: list[list[str]], right: tuple[int, ...]) -> None:
+    for index, line in enumerate(columns(rows, right)):
+        if index == 0:
+            click.echo(click.style(line, dim=True))
+            continue
+        state = rows[index][2]
+        colour = _COLOURS.get(state, "red")
+        click.echo(line.replace(state, click.style(state, fg=colour), 1))
+    click.echo()
+
+
+def _text(value: object) -> str:
+    return UNKNOWN if value is None else str(value)
+
+
+def _age(age_ms: float | None) -> str:
+    return UNKNOWN if age_ms is None else f"{age_ms:.1f}"

@@ -1,0 +1,38 @@
+"""`feedhandler stop`: ends an instance."""
+
+from __future__ import annotations
+
+import click
+
+from feedhandler.cli.options import instance_option, pick_instance
+from feedhandler.errors import EXIT_DONE
+
+
+@click.command()
+@instance_option
+@click.option(
+    "--timeout",
+    "timeout_s",
+    type=click.FloatRange(0.1, 600),
+    default=4.0,
+    show_default=True,
+    help="Seconds a process gets between SIGTERM and SIGKILL.",
+)
+def command(instance: str | None, timeout_s: float) -> int:
+    """Stop every process of an instance and remove its shared memory.
+
+    Finds them through shared memory, whoever started them: a supervisor, what a killed
+    supervisor left, or a process started by hand. Nothing running is not an error.
+
+    \b
+    Example:
+      feedhandler stop --instance demo
+    """
+    from feedhandler.supervisor.stop import stop_instance
+
+    name = pick_instance(instance)
+    if stop_instance(name, click.echo, timeout_s):
+        click.echo(f"stopped: instance={name}")
+    else:
+        click.echo(f"nothing runs: instance={name}")
+    return EXIT_DONE

@@ -1,0 +1,25 @@
+"""`feedhandler version`: which build runs on what."""
+
+from __future__ import annotations
+
+import click
+
+from feedhandler.errors import EXIT_DONE
+from feedhandler.supervisor.versions import library_versions, product_version
+
+
+@click.command()
+def command() -> int:
+    """Show the version of the product, its shared-memory module, Python and libraries.
+
+    \b
+    Example:
+      feedhandler version
+    """
+    import shm_layout
+
+    click.echo(f"feedhandler {product_version()}")
+    click.echo(f"shared memory: {shm_layout.IMPLEMENTATION}")
+    for name, version in library_versions():
+        click.echo(f"{name} {version}")
+    return EXIT_DONE

@@ -1,0 +1,117 @@
+"""The processes and segments of an instance, found through shared memory alone.
+
+Owns the way from a segment to the process that writes it. A pid is never signalled by
+itself: it is opened as a pidfd first, and then pid and start time are compared with the
+segment's, so that a reused pid is never taken for its former owner.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from shm_layout import Reader, SegmentError, identity
+from shm_layout.segment import list_segments, remove_leftover
+
+ROLES_WITHOUT_VENUE: Final = ("supervisor", "runner", "rest", "telemetry")
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A live process that writes one segment of the instance."""
+
+    role: str
+    pid: int
+    start_ticks: int
+
+
+def role_of(segment: str) -> str:
+    """Return the role whose segment has this name."""
+    place = segment.rpartition(".")[2]
+    return place if place in ROLES_WITHOUT_VENUE else f"feed:{place}"
+
+
+def instance_of(segment: str) -> str:
+    """Return the instance a segment of this name belongs to."""
+    return segment.partition(".")[2].rpartition(".")[0]
+
+
+def roles_present(instance: str) -> list[str]:
+    """Return the roles of all segments of the instance, whoever left them."""
+    return [role_of(name) for name in list_segments(instance)]
+
+
+def find_holder(instance: str, role: str) -> Holder | None:
+    """Return the live process that writes this role's segment, if there is one."""
+    try:
+        reader = Reader.attach(instance=instance, role=role)
+    except SegmentError:
+        return None
+    try:
+        owner = reader.owner()
+    finally:
+        reader.close()
+    if not identity.is_alive(owner.pid, owner.start_ticks):
+        return None
+    return Holder(role, owner.pid, owner.start_ticks)
+
+
+def find_holders(instance: str) -> list[Holder]:
+    """Return every live process that writes a segment of the instance."""
+    found = [find_holder(instance, role) for role in roles_present(instance)]
+    return [holder for holder in found if holder is not None]
+
+
+def open_holder(holder: Holder) -> int | None:
+    """Return a pidfd of exactly that process, or None when it is gone."""
+    try:
+        pid_fd = os.pidfd_open(holder.pid)
+    except ProcessLookupError:
+        return None
+    # Checked after the open: from here on the descriptor cannot change its process.
+    if identity.is_alive(holder.pid, holder.start_ticks):
+        return pid_fd
+    os.close(pid_fd)
+    return None
+
+
+def end_holders(
+    holders: Sequence[Holder], number: signal.Signals, timeout_s: float
+) -> list[Holder]:
+    """Signal the processes, wait, and return those that are still there."""
+    open_fds = {holder: open_holder(holder) for holder in holders}
+    pid_fds = {holder: fd for holder, fd in open_fds.items() if fd is not None}
+    try:
+        for pid_fd in pid_fds.values():
+            try:
+                signal.pidfd_send_signal(pid_fd, number)
+            except ProcessLookupError:
+                continue  # it ended meanwhile
+        return _wait(pid_fds, time.monotonic() + timeout_s)
+    finally:
+        for pid_fd in pid_fds.values():
+            os.close(pid_fd)
+
+
+def remove_segments(instance: str) -> list[str]:
+    """Remove the instance's segments without a live writer; return the names left."""
+    return [name for name in list_segments(instance) if not remove_leftover(name)]
+
+
+def _wait(pid_fds: dict[Holder, int], deadline_s: float) -> list[Holder]:
+    waiting = dict(pid_fds)
+    while waiting:
+        rest_s = deadline_s - time.monotonic()
+        if rest_s <= 0:
+            break
+        poll = select.poll()
+        for pid_fd in waiting.values():
+            poll.register(pid_fd, select.POLLIN)
+        ended = {fd for fd, _ in poll.poll(rest_s * 1_000)}
+        waiting = {holder: fd for holder, fd in waiting.items() if fd not in ended}
+    return list(waiting)
