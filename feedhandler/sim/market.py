@@ -27,7 +27,7 @@ CONSUMED = 0.9  # a trade of more than this share takes the whole level
 
 # Regimes: name, activity, shortest and longest stay in seconds.
 NORMAL = ("normal", 1.0, 6.0, 30.0)
-QUIET = ("quiet", 0.04, 1.0, 4.0)
+QUIET = ("quiet", 0.04, 0.8, 2.0)
 BURST = ("burst", 6.0, 0.5, 2.0)
 
 
