@@ -74,7 +74,23 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, text) for name, (text, _) in COMMANDS.items()])
 
 
+def _show_version(ctx: click.Context, option: click.Parameter, wanted: bool) -> None:
+    if wanted and not ctx.resilient_parsing:
+        from feedhandler.supervisor.versions import product_version
+
+        click.echo(f"feedhandler {product_version()}")
+        ctx.exit()
+
+
 @click.group(cls=LazyGroup, epilog=_EPILOG)
+@click.option(
+    "--version",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_show_version,
+    help="Show the version and exit.",
+)
 def group() -> None:
     """Top of book of crypto venues in shared memory, with honest freshness.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -31,6 +32,9 @@ from shm_layout import (
     SegmentSpace,
 )
 from tests.support import ROOT, Programs
+
+# For a shell; `-P` keeps the working directory off the import path.
+COMMAND = f"{shlex.quote(sys.executable)} -P -m feedhandler"
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -143,7 +147,7 @@ def test_bug_exits_70_with_a_short_traceback(
 
 
 def test_reader_that_closes_the_pipe_ends_it_quietly(programs: Programs) -> None:
-    command = f"{sys.executable} -P -m feedhandler config --effective | head -1"
+    command = f"{COMMAND} config --effective | head -1"
     program = programs.start("bash", "-c", f"set -o pipefail; {command}")
     assert program.wait() == 0
     assert program.stdout().startswith("instance")
@@ -151,7 +155,7 @@ def test_reader_that_closes_the_pipe_ends_it_quietly(programs: Programs) -> None
 
 
 def test_closed_standard_streams_are_no_bug(programs: Programs) -> None:
-    command = f"{sys.executable} -P -m feedhandler stop --instance none-such >&- 2>&-"
+    command = f"{COMMAND} stop --instance none-such >&- 2>&-"
     assert programs.start("bash", "-c", command).wait() == 0
 
 
