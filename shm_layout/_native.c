@@ -16,6 +16,7 @@
 #define WORDS (FH_RECORD_BYTES / 8)
 #define TO_LATEST 1
 #define TO_RING 2
+#define GIL_RECORDS 64 /* so few are copied without giving up the GIL */
 
 static PyObject *slot_unreadable; /* shm_layout.errors.SlotUnreadable */
 static PyObject *ownership_lost;  /* shm_layout.errors.OwnershipLost */
@@ -65,12 +66,26 @@ static inline bool may_store(Mapping *self)
     return true;
 }
 
-static bool copy_out(Mapping *self, uint64_t *to, const uint64_t *from)
+/* A record by its fields and by the words that are stored. */
+typedef union words {
+    struct fh_quote quote;
+    uint64_t word[WORDS];
+} words;
+
+_Static_assert(sizeof(words) == FH_RECORD_BYTES, "a record is its words");
+_Static_assert(sizeof(long) == 8, "integers are read as long: shorter code than long long");
+
+static bool copy_out(Mapping *self, uint64_t *to, const words *record)
 {
+    if (__builtin_expect(self->stores_left < 0, 1)) {
+        for (unsigned i = 0; i < WORDS; i++)
+            store_relaxed(to + i, record->word[i]);
+        return true;
+    }
     for (unsigned i = 0; i < WORDS; i++) {
         if (!may_store(self))
             return false;
-        store_relaxed(to + i, from[i]);
+        store_relaxed(to + i, record->word[i]);
     }
     return true;
 }
@@ -78,7 +93,7 @@ static bool copy_out(Mapping *self, uint64_t *to, const uint64_t *from)
 /* --- the two protocols, write side --------------------------------------------------- */
 
 /* Fills the cell that is not published, then publishes it by its index. */
-static bool slot_write(Mapping *self, uint64_t instrument, struct fh_quote *record)
+static bool slot_write(Mapping *self, uint64_t instrument, words *record)
 {
     struct fh_slot *slot =
         (struct fh_slot *)((uint8_t *)self->buffer.buf + self->plan.latest_offset)
@@ -86,11 +101,11 @@ static bool slot_write(Mapping *self, uint64_t instrument, struct fh_quote *reco
     uint64_t index = fh_load_relaxed(&slot->index) + 1;
     if (index == 0)
         index = 2; /* 0 means never written; the wrap keeps the cells in turn */
-    record->stamp = index;
+    record->quote.stamp = index;
     /* ORDER: pairs with the acquire fence in fh_latest_read: a reader that copies a word
      * of this record also sees the index stored before it. */
     __atomic_thread_fence(__ATOMIC_RELEASE);
-    if (!copy_out(self, &slot->cell[(index & 1) * WORDS], (const uint64_t *)record))
+    if (!copy_out(self, &slot->cell[(index & 1) * WORDS], record))
         return false;
     if (!may_store(self))
         return false;
@@ -100,13 +115,13 @@ static bool slot_write(Mapping *self, uint64_t instrument, struct fh_quote *reco
 }
 
 /* Announces the record, writes it, then announces that it is whole. */
-static bool ring_write(Mapping *self, struct fh_quote *record)
+static bool ring_write(Mapping *self, words *record)
 {
     struct fh_ring *ring =
         (struct fh_ring *)((uint8_t *)self->buffer.buf + self->plan.ring_offset);
     uint8_t *records = (uint8_t *)(ring + 1);
     uint64_t tail = fh_load_relaxed(&ring->tail);
-    record->stamp = record->sequence;
+    record->quote.stamp = record->quote.sequence;
     if (!may_store(self))
         return false;
     store_relaxed(&ring->intent, tail + 1);
@@ -116,7 +131,7 @@ static bool ring_write(Mapping *self, struct fh_quote *record)
     if (!copy_out(self,
                   (uint64_t *)(records + (tail & (self->plan.ring_slots - 1))
                                              * FH_RECORD_BYTES),
-                  (const uint64_t *)record))
+                  record))
         return false;
     if (!may_store(self))
         return false;
@@ -125,25 +140,33 @@ static bool ring_write(Mapping *self, struct fh_quote *record)
     return true;
 }
 
-static PyObject *publish(Mapping *self, struct fh_quote *record, int where)
+/* Says whether this writer's epoch is still in place; sets OwnershipLost when not. */
+static bool is_owner(Mapping *self)
 {
     struct fh_owner *owner =
         (struct fh_owner *)((uint8_t *)self->buffer.buf + self->plan.owner_offset);
-    if (__builtin_expect(fh_load_relaxed(&owner->epoch) != self->epoch, 0)) {
-        PyErr_Format(ownership_lost, "a foreign epoch is in place: epoch=%llu found=%llu",
-                     (unsigned long long)self->epoch,
-                     (unsigned long long)fh_load_relaxed(&owner->epoch));
+    uint64_t found = fh_load_relaxed(&owner->epoch);
+    if (__builtin_expect(found == self->epoch, 1))
+        return true;
+    PyErr_Format(ownership_lost, "a foreign epoch is in place: epoch=%llu found=%llu",
+                 (unsigned long long)self->epoch, (unsigned long long)found);
+    return false;
+}
+
+static PyObject *publish(Mapping *self, words *record, int where)
+{
+    struct fh_quote *quote = &record->quote;
+    if (!is_owner(self))
         return NULL;
-    }
-    record->epoch = (uint32_t)self->epoch;
-    record->source = self->source;
-    record->publish_ns = monotonic_ns();
-    record->sequence = where & TO_RING ? fh_ring_head(&self->view) + 1 : 0;
-    if (where & TO_LATEST && !slot_write(self, record->instrument, record))
+    quote->epoch = (uint32_t)self->epoch;
+    quote->source = self->source;
+    quote->publish_ns = monotonic_ns();
+    quote->sequence = where & TO_RING ? fh_ring_head(&self->view) + 1 : 0;
+    if (where & TO_LATEST && !slot_write(self, quote->instrument, record))
         Py_RETURN_NONE; /* abandoned by a test */
     if (where & TO_RING && !ring_write(self, record))
         Py_RETURN_NONE;
-    return PyLong_FromUnsignedLongLong(record->sequence);
+    return PyLong_FromUnsignedLong(quote->sequence);
 }
 
 /* --- arguments ----------------------------------------------------------------------- */
@@ -156,10 +179,39 @@ static int want(Py_ssize_t given, Py_ssize_t expected, const char *name)
     return -1;
 }
 
+/* Reads an unsigned integer. Whatever has __index__ will do, such as numpy's scalars. */
+static int as_unsigned(PyObject *object, uint64_t *out)
+{
+    *out = PyLong_AsUnsignedLong(object);
+    if (*out != (uint64_t)-1 || !PyErr_Occurred())
+        return 0;
+    if (!PyErr_ExceptionMatches(PyExc_TypeError))
+        return -1;
+    PyErr_Clear();
+    PyObject *number = PyNumber_Index(object);
+    if (number == NULL)
+        return -1;
+    *out = PyLong_AsUnsignedLong(number);
+    Py_DECREF(number);
+    return *out == (uint64_t)-1 && PyErr_Occurred() ? -1 : 0;
+}
+
+static int as_signed(PyObject *object, int64_t *out)
+{
+    *out = PyLong_AsLong(object);
+    return *out == -1 && PyErr_Occurred() ? -1 : 0;
+}
+
+static int as_double(PyObject *object, double *out)
+{
+    *out = PyFloat_AsDouble(object);
+    return *out == -1.0 && PyErr_Occurred() ? -1 : 0;
+}
+
 static int as_limited(PyObject *object, uint64_t limit, const char *name, uint64_t *out)
 {
-    uint64_t value = PyLong_AsUnsignedLongLong(object);
-    if (value == (uint64_t)-1 && PyErr_Occurred())
+    uint64_t value;
+    if (as_unsigned(object, &value) < 0)
         return -1;
     if (value > limit) {
         PyErr_Format(PyExc_ValueError, "above its limit %llu: %s=%llu",
@@ -172,6 +224,10 @@ static int as_limited(PyObject *object, uint64_t limit, const char *name, uint64
 
 static int as_index(PyObject *object, uint64_t count, const char *name, uint64_t *out)
 {
+    if (count == 0) {
+        PyErr_Format(PyExc_ValueError, "the table is empty: %s", name);
+        return -1;
+    }
     return as_limited(object, count - 1, name, out);
 }
 
@@ -180,14 +236,14 @@ static int as_head(PyObject *const *arguments, struct fh_quote *record)
 {
     uint64_t flags, session;
     if (as_limited(arguments[0], UINT16_MAX, "flags", &flags) < 0 ||
-        as_limited(arguments[1], UINT32_MAX, "session", &session) < 0)
+        as_limited(arguments[1], UINT32_MAX, "session", &session) < 0 ||
+        as_signed(arguments[2], &record->event_ns) < 0 ||
+        as_signed(arguments[3], &record->recv_ns) < 0 ||
+        as_unsigned(arguments[4], &record->venue_sequence) < 0)
         return -1;
     record->flags = (uint16_t)flags;
     record->session = (uint32_t)session;
-    record->event_ns = PyLong_AsLongLong(arguments[2]);
-    record->recv_ns = PyLong_AsLongLong(arguments[3]);
-    record->venue_sequence = PyLong_AsUnsignedLongLong(arguments[4]);
-    return PyErr_Occurred() ? -1 : 0;
+    return 0;
 }
 
 /* --- Writer -------------------------------------------------------------------------- */
@@ -195,40 +251,38 @@ static int as_head(PyObject *const *arguments, struct fh_quote *record)
 static PyObject *Writer_publish_quote(Mapping *self, PyObject *const *arguments,
                                       Py_ssize_t count)
 {
-    struct fh_quote record;
+    words record = {.word = {0}};
+    struct fh_quote *quote = &record.quote;
     uint64_t instrument;
     if (want(count, 10, "publish_quote") < 0 ||
         as_index(arguments[0], self->plan.instruments_max, "instrument", &instrument) < 0)
         return NULL;
-    memset(&record, 0, sizeof record);
-    if (as_head(arguments + 1, &record) < 0)
+    if (as_head(arguments + 1, quote) < 0 ||
+        as_double(arguments[6], &quote->bid) < 0 ||
+        as_double(arguments[7], &quote->bid_size) < 0 ||
+        as_double(arguments[8], &quote->ask) < 0 ||
+        as_double(arguments[9], &quote->ask_size) < 0)
         return NULL;
-    record.kind = FH_KIND_QUOTE;
-    record.instrument = (uint32_t)instrument;
-    record.bid = PyFloat_AsDouble(arguments[6]);
-    record.bid_size = PyFloat_AsDouble(arguments[7]);
-    record.ask = PyFloat_AsDouble(arguments[8]);
-    record.ask_size = PyFloat_AsDouble(arguments[9]);
-    if (PyErr_Occurred())
-        return NULL;
+    quote->kind = FH_KIND_QUOTE;
+    quote->instrument = (uint32_t)instrument;
     return publish(self, &record, TO_LATEST | TO_RING);
 }
 
 static PyObject *Writer_publish(Mapping *self, PyObject *const *arguments,
                                 Py_ssize_t count)
 {
-    struct fh_quote record;
+    words record = {.word = {0}};
+    struct fh_quote *quote = &record.quote;
     uint64_t kind, where, instrument;
     if (want(count, 9, "publish") < 0 ||
         as_limited(arguments[0], UINT8_MAX, "kind", &kind) < 0 ||
         as_limited(arguments[1], TO_LATEST | TO_RING, "where", &where) < 0 ||
         as_index(arguments[2], self->plan.instruments_max, "instrument", &instrument) < 0)
         return NULL;
-    memset(&record, 0, sizeof record);
-    if (as_head(arguments + 3, &record) < 0)
+    if (as_head(arguments + 3, quote) < 0)
         return NULL;
-    record.kind = (uint8_t)kind;
-    record.instrument = (uint32_t)instrument;
+    quote->kind = (uint8_t)kind;
+    quote->instrument = (uint32_t)instrument;
     char *payload;
     Py_ssize_t payload_bytes;
     if (PyBytes_AsStringAndSize(arguments[8], &payload, &payload_bytes) < 0)
@@ -238,7 +292,8 @@ static PyObject *Writer_publish(Mapping *self, PyObject *const *arguments,
                      payload_bytes);
         return NULL;
     }
-    memcpy(&record.bid, payload, (size_t)payload_bytes);
+    memcpy((uint8_t *)&record + offsetof(struct fh_quote, bid), payload,
+           (size_t)payload_bytes);
     return publish(self, &record, (int)where);
 }
 
@@ -247,7 +302,7 @@ static PyObject *Writer_count(Mapping *self, PyObject *const *arguments, Py_ssiz
     uint64_t index, amount;
     if (want(count, 2, "count") < 0 ||
         as_index(arguments[0], self->plan.counters_max, "counter", &index) < 0 ||
-        as_limited(arguments[1], UINT64_MAX, "amount", &amount) < 0)
+        as_unsigned(arguments[1], &amount) < 0 || !is_owner(self))
         return NULL;
     struct fh_counter *counter =
         (struct fh_counter *)((uint8_t *)self->buffer.buf + self->plan.counters_offset
@@ -272,11 +327,10 @@ static unsigned bucket_of(uint64_t value)
 static PyObject *Writer_record(Mapping *self, PyObject *const *arguments, Py_ssize_t count)
 {
     uint64_t index;
+    int64_t value;
     if (want(count, 2, "record") < 0 ||
-        as_index(arguments[0], self->plan.histograms_max, "histogram", &index) < 0)
-        return NULL;
-    int64_t value = PyLong_AsLongLong(arguments[1]);
-    if (value == -1 && PyErr_Occurred())
+        as_index(arguments[0], self->plan.histograms_max, "histogram", &index) < 0 ||
+        as_signed(arguments[1], &value) < 0 || !is_owner(self))
         return NULL;
     struct fh_histogram *histogram =
         (struct fh_histogram *)((uint8_t *)self->buffer.buf + self->plan.histograms_offset
@@ -298,18 +352,13 @@ static PyObject *Writer_record(Mapping *self, PyObject *const *arguments, Py_ssi
 
 static PyObject *Writer_beat(Mapping *self, PyObject *const *arguments, Py_ssize_t count)
 {
-    if (want(count, 2, "beat") < 0)
-        return NULL;
-    int64_t now_ns = PyLong_AsLongLong(arguments[0]);
-    uint64_t progress = PyLong_AsUnsignedLongLong(arguments[1]);
-    if (PyErr_Occurred())
+    int64_t now_ns;
+    uint64_t progress;
+    if (want(count, 2, "beat") < 0 || as_signed(arguments[0], &now_ns) < 0 ||
+        as_unsigned(arguments[1], &progress) < 0 || !is_owner(self))
         return NULL;
     struct fh_owner *owner =
         (struct fh_owner *)((uint8_t *)self->buffer.buf + self->plan.owner_offset);
-    if (fh_load_relaxed(&owner->epoch) != self->epoch) {
-        PyErr_SetString(ownership_lost, "a foreign epoch is in place");
-        return NULL;
-    }
     store_relaxed(&owner->progress, progress);
     store_release(&owner->heartbeat_ns, (uint64_t)now_ns);
     Py_RETURN_NONE;
@@ -320,13 +369,15 @@ static PyObject *Writer_store(Mapping *self, PyObject *const *arguments, Py_ssiz
     uint64_t offset, value;
     if (want(count, 2, "store") < 0 ||
         as_limited(arguments[0], (uint64_t)self->buffer.len - 8, "offset", &offset) < 0 ||
-        as_limited(arguments[1], UINT64_MAX, "value", &value) < 0)
+        as_unsigned(arguments[1], &value) < 0)
         return NULL;
     if (offset % 8) {
         PyErr_Format(PyExc_ValueError, "not aligned: offset=%llu",
                      (unsigned long long)offset);
         return NULL;
     }
+    if (!is_owner(self))
+        return NULL;
     store_release((uint8_t *)self->buffer.buf + offset, value);
     Py_RETURN_NONE;
 }
@@ -339,10 +390,8 @@ static PyObject *Writer_disown(Mapping *self, PyObject *Py_UNUSED(unused))
 
 static PyObject *Writer_abandon_after(Mapping *self, PyObject *stores)
 {
-    int64_t value = PyLong_AsLongLong(stores);
-    if (value == -1 && PyErr_Occurred())
+    if (as_signed(stores, &self->stores_left) < 0)
         return NULL;
-    self->stores_left = value;
     Py_RETURN_NONE;
 }
 
@@ -383,12 +432,23 @@ static PyObject *Reader_read_slot(Mapping *self, PyObject *argument)
     return NULL;
 }
 
-/* Gets a writable buffer of whole records. */
+/* Reads a slot, then who wrote it: a writer that died meanwhile is seen dead. */
+static PyObject *Reader_read_live(Mapping *self, PyObject *argument)
+{
+    PyObject *record = Reader_read_slot(self, argument);
+    if (record == NULL)
+        return NULL;
+    const struct fh_owner *owner = fh_owner_of(&self->view);
+    return Py_BuildValue("NLK", record, (long long)fh_load_acquire(&owner->heartbeat_ns),
+                         (unsigned long long)fh_load_acquire(&owner->link));
+}
+
+/* Gets a writable buffer of whole records. Its alignment does not matter. */
 static int records_of(PyObject *object, Py_buffer *out, uint64_t *count)
 {
     if (PyObject_GetBuffer(object, out, PyBUF_WRITABLE) < 0)
         return -1;
-    if (out->len % FH_RECORD_BYTES || (uintptr_t)out->buf % 8) {
+    if (out->len % FH_RECORD_BYTES) {
         PyErr_Format(PyExc_ValueError, "not an array of records: bytes=%zd", out->len);
         PyBuffer_Release(out);
         return -1;
@@ -418,31 +478,78 @@ static PyObject *Reader_read_slots(Mapping *self, PyObject *out)
     return PyLong_FromUnsignedLongLong(unreadable);
 }
 
-static PyObject *Reader_drain(Mapping *self, PyObject *const *arguments, Py_ssize_t count)
+/* Drains up to room records; returns how many. */
+static uint64_t drain(Mapping *self, uint64_t *cursor, uint8_t *out, uint64_t room,
+                      uint64_t *lost_total)
 {
-    Py_buffer records;
-    uint64_t cursor, lost, room, drained = 0, lost_total = 0;
-    if (want(count, 2, "drain") < 0 ||
-        as_limited(arguments[0], UINT64_MAX, "cursor", &cursor) < 0 ||
-        records_of(arguments[1], &records, &room) < 0)
-        return NULL;
-    Py_BEGIN_ALLOW_THREADS
+    uint64_t drained = 0;
     while (drained < room) {
-        uint64_t got = fh_ring_read(&self->view, &cursor,
-                                    (uint8_t *)records.buf + drained * FH_RECORD_BYTES,
+        uint64_t lost;
+        uint64_t got = fh_ring_read(&self->view, cursor, out + drained * FH_RECORD_BYTES,
                                     room - drained, &lost);
         drained += got;
-        lost_total += lost;
+        *lost_total += lost;
         if (got == 0)
             break;
     }
-    Py_END_ALLOW_THREADS
+    return drained;
+}
+
+static PyObject *triple(uint64_t first, uint64_t second, uint64_t third)
+{
+    PyObject *result = PyTuple_New(3);
+    const uint64_t values[] = {first, second, third};
+    for (Py_ssize_t i = 0; result != NULL && i < 3; i++) {
+        PyObject *number = PyLong_FromUnsignedLong(values[i]);
+        if (number == NULL || PyTuple_SetItem(result, i, number) < 0)
+            Py_CLEAR(result);
+    }
+    return result;
+}
+
+static PyObject *Reader_drain(Mapping *self, PyObject *const *arguments, Py_ssize_t count)
+{
+    Py_buffer records;
+    uint64_t cursor, room, drained, lost = 0;
+    if (want(count, 2, "drain") < 0 || as_unsigned(arguments[0], &cursor) < 0 ||
+        records_of(arguments[1], &records, &room) < 0)
+        return NULL;
+    /* Giving up the GIL costs more than copying a few records: a reader that polls keeps
+     * it, for a microsecond at most. */
+    if (fh_ring_head(&self->view) - cursor <= GIL_RECORDS) {
+        drained = drain(self, &cursor, records.buf, room < GIL_RECORDS ? room : GIL_RECORDS,
+                        &lost);
+    } else {
+        Py_BEGIN_ALLOW_THREADS
+        drained = drain(self, &cursor, records.buf, room, &lost);
+        Py_END_ALLOW_THREADS
+    }
     PyBuffer_Release(&records);
-    return Py_BuildValue("KKK", (unsigned long long)drained,
-                         (unsigned long long)lost_total, (unsigned long long)cursor);
+    return triple(drained, lost, cursor);
 }
 
 /* --- construction -------------------------------------------------------------------- */
+
+/* Reads Plan.geometry(). */
+static int as_geometry(PyObject *numbers, geometry *plan)
+{
+    uint64_t *const fields[] = {
+        &plan->owner_offset, &plan->counters_offset, &plan->counters_max,
+        &plan->latest_offset, &plan->instruments_max, &plan->ring_offset,
+        &plan->ring_slots, &plan->histograms_offset, &plan->histograms_max,
+    };
+    const Py_ssize_t count = sizeof fields / sizeof *fields;
+    if (!PyTuple_Check(numbers)) {
+        PyErr_SetString(PyExc_TypeError, "geometry is a tuple");
+        return -1;
+    }
+    if (want(PyTuple_Size(numbers), count, "geometry") < 0)
+        return -1;
+    for (Py_ssize_t i = 0; i < count; i++)
+        if (as_unsigned(PyTuple_GetItem(numbers, i), fields[i]) < 0)
+            return -1;
+    return 0;
+}
 
 static int bind(Mapping *self, PyObject *buffer, int flags)
 {
@@ -450,7 +557,8 @@ static int bind(Mapping *self, PyObject *buffer, int flags)
     if (PyObject_GetBuffer(buffer, &self->buffer, flags) < 0)
         return -1;
     uint64_t bytes = (uint64_t)self->buffer.len;
-    bool is_inside = (uintptr_t)self->buffer.buf % 8 == 0 && plan->ring_slots != 0 &&
+    bool is_inside = (uintptr_t)self->buffer.buf % 8 == 0 &&
+        plan->ring_slots >= FH_RING_SLOTS_MIN &&
         (plan->ring_slots & (plan->ring_slots - 1)) == 0 &&
         plan->owner_offset % 8 == 0 && plan->counters_offset % 8 == 0 &&
         plan->latest_offset % 8 == 0 && plan->ring_offset % 8 == 0 &&
@@ -489,25 +597,23 @@ static Mapping *allocate(PyTypeObject *type)
     return (Mapping *)allocate_type(type, 0);
 }
 
-#define GEOMETRY_ARGUMENTS(plan)                                                          \
-    &(plan).owner_offset, &(plan).counters_offset, &(plan).counters_max,                  \
-        &(plan).latest_offset, &(plan).instruments_max, &(plan).ring_offset,              \
-        &(plan).ring_slots, &(plan).histograms_offset, &(plan).histograms_max
-
 static PyObject *Writer_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
 {
     (void)keywords;
     Mapping *self = allocate(type);
     if (self == NULL)
         return NULL;
-    PyObject *buffer;
+    PyObject *buffer, *numbers, *epoch, *source;
+    uint64_t source_code;
     self->stores_left = -1;
-    if (!PyArg_ParseTuple(arguments, "O(KKKKKKKKK)Kb:Writer", &buffer,
-                          GEOMETRY_ARGUMENTS(self->plan), &self->epoch, &self->source) ||
+    if (!PyArg_ParseTuple(arguments, "OOOO:Writer", &buffer, &numbers, &epoch, &source) ||
+        as_geometry(numbers, &self->plan) < 0 || as_unsigned(epoch, &self->epoch) < 0 ||
+        as_limited(source, UINT8_MAX, "source", &source_code) < 0 ||
         bind(self, buffer, PyBUF_WRITABLE) < 0) {
         Py_DECREF(self);
         return NULL;
     }
+    self->source = (uint8_t)source_code;
     return (PyObject *)self;
 }
 
@@ -517,10 +623,9 @@ static PyObject *Reader_new(PyTypeObject *type, PyObject *arguments, PyObject *k
     Mapping *self = allocate(type);
     if (self == NULL)
         return NULL;
-    PyObject *buffer;
-    if (!PyArg_ParseTuple(arguments, "O(KKKKKKKKK):Reader", &buffer,
-                          GEOMETRY_ARGUMENTS(self->plan)) ||
-        bind(self, buffer, PyBUF_SIMPLE) < 0) {
+    PyObject *buffer, *numbers;
+    if (!PyArg_ParseTuple(arguments, "OO:Reader", &buffer, &numbers) ||
+        as_geometry(numbers, &self->plan) < 0 || bind(self, buffer, PyBUF_SIMPLE) < 0) {
         Py_DECREF(self);
         return NULL;
     }
@@ -543,6 +648,7 @@ static void Mapping_dealloc(Mapping *self)
     {"load", (PyCFunction)Reader_load, METH_O, NULL},                                     \
     {"head", (PyCFunction)Reader_head, METH_NOARGS, NULL},                                \
     {"read_slot", (PyCFunction)Reader_read_slot, METH_O, NULL},                           \
+    {"read_live", (PyCFunction)Reader_read_live, METH_O, NULL},                           \
     {"read_slots", (PyCFunction)Reader_read_slots, METH_O, NULL},                         \
     {"drain", FAST(Reader_drain), NULL}
 

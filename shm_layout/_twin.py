@@ -12,19 +12,14 @@ Words that publish are stored through `memoryview.cast("Q")`, never by
 from __future__ import annotations
 
 import platform
+import struct
 import time
-from collections.abc import Callable
 from typing import Any
 
+from shm_layout import _twin_checks as checks
 from shm_layout import codes, schema
-from shm_layout._twin_checks import (
-    bucket_of,
-    check_geometry,
-    check_index,
-    check_limit,
-    records_of,
-)
 from shm_layout.errors import OwnershipLost, SegmentRefused, SlotUnreadable
+from shm_layout.layout import Field, Layout
 from shm_layout.limits import RECORD_BYTES, SLOT_RETRIES_MAX
 
 if platform.machine() not in ("x86_64", "AMD64"):
@@ -47,7 +42,18 @@ _CELL = schema.SLOT.offsets["cell"]
 _STAMP = schema.QUOTE.offsets["stamp"]
 _INTENT = schema.RING.offsets["intent"] // 8
 _TAIL = schema.RING.offsets["tail"] // 8
-_BUCKETS_OFFSET = schema.HISTOGRAM.offsets["buckets"] // 8
+_BUCKETS = schema.HISTOGRAM.offsets["buckets"] // 8
+_SUM = schema.HISTOGRAM.offsets["sum_ns"] // 8
+_MAX = schema.HISTOGRAM.offsets["max_ns"] // 8
+_NEGATIVE = schema.HISTOGRAM.offsets["negative"] // 8
+_COUNT = schema.HISTOGRAM.offsets["count"] // 8
+
+_ANY = Layout(
+    "any",
+    schema.RECORD_HEADER,
+    Field("payload", f"text:{_PAYLOAD_BYTES}"),
+    Field("stamp", "u64"),
+)
 
 
 class _Abandoned(Exception):
@@ -60,6 +66,7 @@ class Reader:
     _is_writer = False
 
     def __init__(self, buffer: Any, geometry: tuple[int, ...]) -> None:
+        geometry = checks.as_geometry(geometry)
         (
             self._owner,
             self._counters,
@@ -74,18 +81,14 @@ class Reader:
         self._bytes = memoryview(buffer).cast("B")
         if self._is_writer and self._bytes.readonly:
             raise BufferError("Object is not writable.")
-        check_geometry(geometry, len(self._bytes))
+        checks.check_geometry(geometry, len(self._bytes))
         self._words = self._bytes.cast("Q")
         self._ring = ring // 8
         self._records = ring + schema.RING.size_bytes
 
     def load(self, offset: int) -> int:
         """Return the word at that byte offset."""
-        if offset % 8:
-            raise ValueError(f"not aligned: offset={offset}")
-        if not 0 <= offset <= len(self._bytes) - 8:
-            raise ValueError(f"above its limit: offset={offset}")
-        return self._words[offset // 8]
+        return self._words[self._word_of(offset)]
 
     def head(self) -> int:
         """Return how many records were ever published in the ring."""
@@ -93,26 +96,38 @@ class Reader:
 
     def read_slot(self, instrument: int) -> bytes | None:
         """Return the newest whole record, None before the first; see the C header."""
-        check_index(instrument, self._instruments_max, "instrument")
+        instrument = checks.check_index(instrument, self._instruments_max, "instrument")
         base = self._latest + instrument * _SLOT_BYTES
-        words, data = self._words, self._bytes
+        words, word = self._words, base // 8
+        middle = base + _CELL + RECORD_BYTES
+        cells = (
+            self._bytes[middle - RECORD_BYTES : middle],
+            self._bytes[middle : middle + RECORD_BYTES],
+        )
         for _ in range(SLOT_RETRIES_MAX):
-            index = words[base // 8]
+            # Little stands between the loads, or each try would be overtaken again.
+            index = words[word]
+            record = cells[index & 1].tobytes()
+            # ORDER: pairs with slot_write: loads stay in order on x86-64.
+            if words[word] != index:
+                continue
             if index == 0:
                 return None
-            cell = base + _CELL + (index & 1) * RECORD_BYTES
-            record = bytes(data[cell : cell + RECORD_BYTES])
-            # ORDER: pairs with slot_write: loads stay in order on x86-64.
-            if (
-                words[base // 8] == index
-                and int.from_bytes(record[_STAMP:], "little") == index
-            ):
+            if int.from_bytes(record[_STAMP:], "little") == index:
                 return record
         raise SlotUnreadable(f"slot failed its checks: instrument={instrument}")
 
+    def read_live(self, instrument: int) -> tuple[bytes | None, int, int]:
+        """Return a slot's record, then the writer's heartbeat and link word."""
+        record = self.read_slot(instrument)
+        owner = schema.OWNER.offsets
+        heartbeat_ns = self._words[(self._owner + owner["heartbeat_ns"]) // 8]
+        link = self._words[(self._owner + owner["link"]) // 8]
+        return record, heartbeat_ns - ((heartbeat_ns >> 63) << 64), link
+
     def read_slots(self, out: Any) -> int:
         """Fill `out` with every slot's record; return how many were unreadable."""
-        records = records_of(out)
+        records = checks.records_of(out)
         unreadable = 0
         for instrument in range(
             min(len(records) // RECORD_BYTES, self._instruments_max)
@@ -128,9 +143,8 @@ class Reader:
 
     def drain(self, cursor: int, out: Any) -> tuple[int, int, int]:
         """Copy records from `cursor` on; return how many, how many lost, new cursor."""
-        if not 0 <= cursor <= _MASK:
-            raise ValueError(f"above its limit: cursor={cursor}")
-        records = records_of(out)
+        cursor = checks.as_unsigned(cursor, "cursor")
+        records = checks.records_of(out)
         room = len(records) // RECORD_BYTES
         drained = lost = 0
         while drained < room:
@@ -155,16 +169,24 @@ class Reader:
             available = (tail - cursor) & _MASK
             if available == 0 or available >> 63:
                 return 0, lost, tail  # nothing new, or a cursor from elsewhere
-            count = min(available, room)
             if available <= slots:
+                count = min(available, room)
                 self._copy_records(cursor, count, out)
-            # ORDER: pairs with ring_write: the intent is loaded after the records.
-            if (words[self._ring + _INTENT] - cursor) & _MASK <= slots:
-                return count, lost, (cursor + count) & _MASK
-            resume = (words[self._ring + _TAIL] - slots // 2) & _MASK
-            lost += (resume - cursor) & _MASK
-            cursor = resume
+                # ORDER: pairs with ring_write: the intent is loaded after the records.
+                if (words[self._ring + _INTENT] - cursor) & _MASK <= slots:
+                    return count, lost, (cursor + count) & _MASK
+            skipped = (words[self._ring + _TAIL] - slots // 2 - cursor) & _MASK
+            if skipped == 0 or skipped >> 63:
+                continue  # intent and tail contradict each other: look again
+            lost += skipped
+            cursor = (cursor + skipped) & _MASK
         return 0, lost, cursor
+
+    def _word_of(self, offset: int) -> int:
+        offset = checks.check_limit(offset, len(self._bytes) - 8, "offset")
+        if offset % 8:
+            raise ValueError(f"not aligned: offset={offset}")
+        return offset // 8
 
     def _copy_records(self, cursor: int, count: int, out: memoryview) -> None:
         first = cursor & (self._ring_slots - 1)
@@ -185,8 +207,8 @@ class Writer(Reader):
         self, buffer: Any, geometry: tuple[int, ...], epoch: int, source: int
     ) -> None:
         super().__init__(buffer, geometry)
-        self._epoch = epoch
-        self._source = source
+        self._epoch = checks.as_unsigned(epoch, "epoch")
+        self._source = checks.check_limit(source, 0xFF, "source")
         self._stores_left = -1
 
     def publish_quote(
@@ -203,13 +225,13 @@ class Writer(Reader):
         ask_size: float,
     ) -> int | None:
         """Publish a quote in latest and ring; return its number in the ring."""
-        quote = (float(bid), float(bid_size), float(ask), float(ask_size))
         return self._publish(
+            schema.QUOTE.struct,
             codes.KIND_QUOTE,
             TO_LATEST | TO_RING,
             instrument,
             (flags, session, event_ns, recv_ns, venue_sequence),
-            lambda head, stamp: schema.QUOTE.struct.pack(*head, *quote, stamp),
+            (bid, bid_size, ask, ask_size),
         )
 
     def publish(
@@ -225,64 +247,61 @@ class Writer(Reader):
         payload: bytes,
     ) -> int | None:
         """Publish any kind of record, given the 64 bytes of its payload."""
-        check_limit(kind, 0xFF, "kind")
-        check_limit(where, TO_LATEST | TO_RING, "where")
+        kind = checks.check_limit(kind, 0xFF, "kind")
+        where = checks.check_limit(where, TO_LATEST | TO_RING, "where")
+        if not isinstance(payload, bytes):
+            raise TypeError(f"bytes expected: {type(payload).__name__}")
         if len(payload) != _PAYLOAD_BYTES:
             raise ValueError(f"wrong payload size: payload_bytes={len(payload)}")
         return self._publish(
+            _ANY.struct,
             kind,
             where,
             instrument,
             (flags, session, event_ns, recv_ns, venue_sequence),
-            lambda head, stamp: (
-                schema.RECORD_HEADER.struct.pack(*head)
-                + payload
-                + stamp.to_bytes(8, "little")
-            ),
+            (payload,),
         )
 
     def count(self, index: int, amount: int) -> None:
         """Add to a counter."""
-        check_index(index, self._counters_max, "counter")
-        check_limit(amount, _MASK, "amount")
-        word = (
-            self._counters
-            + schema.COUNTERS.size_bytes
-            + index * schema.COUNTER.size_bytes
-        ) // 8
-        self._words[word] = (self._words[word] + amount) & _MASK
+        index = checks.check_index(index, self._counters_max, "counter")
+        amount = checks.as_unsigned(amount, "amount")
+        self._check_epoch()
+        first = self._counters + schema.COUNTERS.size_bytes
+        self._add((first + index * schema.COUNTER.size_bytes) // 8, amount)
 
     def record(self, index: int, value_ns: int) -> None:
         """Add a value to a histogram."""
-        check_index(index, self._histograms_max, "histogram")
-        words = self._words
-        base = (
-            self._histograms
-            + schema.HISTOGRAMS.size_bytes
-            + index * schema.HISTOGRAM.size_bytes
-        ) // 8
-        offsets = schema.HISTOGRAM.offsets
+        index = checks.check_index(index, self._histograms_max, "histogram")
+        value_ns = checks.as_signed(value_ns, "value_ns")
+        self._check_epoch()
+        first = self._histograms + schema.HISTOGRAMS.size_bytes
+        base = (first + index * schema.HISTOGRAM.size_bytes) // 8
         if value_ns < 0:
-            words[base + offsets["negative"] // 8] += 1
+            self._add(base + _NEGATIVE, 1)
         else:
-            words[base + _BUCKETS_OFFSET + bucket_of(value_ns)] += 1
-            words[base + offsets["sum_ns"] // 8] += value_ns
-            if value_ns > words[base + offsets["max_ns"] // 8]:
-                words[base + offsets["max_ns"] // 8] = value_ns
-        words[base + offsets["count"] // 8] += 1
+            self._add(base + _BUCKETS + checks.bucket_of(value_ns), 1)
+            self._add(base + _SUM, value_ns)
+            if value_ns > self._words[base + _MAX]:
+                self._words[base + _MAX] = value_ns
+        self._add(base + _COUNT, 1)
 
     def beat(self, now_ns: int, progress: int) -> None:
         """Store progress, then the heartbeat."""
+        now_ns = checks.as_signed(now_ns, "now_ns")
+        progress = checks.as_unsigned(progress, "progress")
         self._check_epoch()
         owner = self._owner
         self._words[(owner + schema.OWNER.offsets["progress"]) // 8] = progress
-        self._words[(owner + schema.OWNER.offsets["heartbeat_ns"]) // 8] = now_ns
+        heartbeat = (owner + schema.OWNER.offsets["heartbeat_ns"]) // 8
+        self._words[heartbeat] = now_ns & _MASK
 
     def store(self, offset: int, value: int) -> None:
         """Store one word at that byte offset."""
-        self.load(offset)  # the same checks
-        check_limit(value, _MASK, "value")
-        self._words[offset // 8] = value
+        word = self._word_of(offset)
+        value = checks.as_unsigned(value, "value")
+        self._check_epoch()
+        self._words[word] = value
 
     def disown(self) -> None:
         """Make every later publish raise `OwnershipLost`: this is a forked child."""
@@ -290,50 +309,58 @@ class Writer(Reader):
 
     def abandon_after(self, stores: int) -> None:
         """Stop each publish after that many 8-byte stores; -1 never. For tests."""
-        self._stores_left = stores
+        self._stores_left = checks.as_signed(stores, "stores")
 
     # --- the two protocols, write side ---------------------------------------------
 
     def _publish(
         self,
+        layout: struct.Struct,
         kind: int,
         where: int,
         instrument: int,
         head: tuple[int, int, int, int, int],
-        pack: Callable[[tuple[int, ...], int], bytes],
+        payload: tuple[float | bytes, ...],
     ) -> int | None:
-        check_index(instrument, self._instruments_max, "instrument")
-        flags, session, event_ns, recv_ns, venue_sequence = head
-        check_limit(flags, 0xFFFF, "flags")
-        check_limit(session, 0xFFFF_FFFF, "session")
+        instrument = checks.check_index(instrument, self._instruments_max, "instrument")
         self._check_epoch()
+        flags, session, event_ns, recv_ns, venue_sequence = head
         sequence = (self.head() + 1) & _MASK if where & TO_RING else 0
-        fields = (
-            sequence,
-            kind,
-            self._source,
-            flags,
-            instrument,
-            self._epoch & 0xFFFF_FFFF,
-            session,
-            event_ns,
-            recv_ns,
-            time.monotonic_ns(),
-            venue_sequence,
-        )
+        try:
+            record = layout.pack(
+                sequence,
+                kind,
+                self._source,
+                flags,
+                instrument,
+                self._epoch & 0xFFFF_FFFF,
+                session,
+                event_ns,
+                recv_ns,
+                time.monotonic_ns(),
+                venue_sequence,
+                *payload,
+                0,
+            )[:_STAMP]
+        except struct.error:
+            checks.check_values(head, payload)  # says what is wrong with which of them
+            raise
         try:
             if where & TO_LATEST:
-                self._slot_write(instrument, lambda stamp: pack(fields, stamp))
+                self._slot_write(instrument, record)
             if where & TO_RING:
-                self._ring_write(pack(fields, sequence))
+                self._ring_write(record + sequence.to_bytes(8, "little"))
         except _Abandoned:
             return None
         return sequence
 
-    def _slot_write(self, instrument: int, pack: Callable[[int], bytes]) -> None:
+    def _slot_write(self, instrument: int, record: bytes) -> None:
         base = self._latest + instrument * _SLOT_BYTES
         index = (self._words[base // 8] + 1) & _MASK or 2  # 0 means never written
-        self._copy_in(base + _CELL + (index & 1) * RECORD_BYTES, pack(index))
+        self._copy_in(
+            base + _CELL + (index & 1) * RECORD_BYTES,
+            record + index.to_bytes(8, "little"),
+        )
         # ORDER: pairs with read_slot: stores stay in order on x86-64.
         self._store_step(base // 8, index)
 
@@ -361,6 +388,9 @@ class Writer(Reader):
         if self._stores_left > 0:
             self._stores_left -= 1
         self._words[word] = value
+
+    def _add(self, word: int, amount: int) -> None:
+        self._words[word] = (self._words[word] + amount) & _MASK
 
     def _check_epoch(self) -> None:
         found = self._words[(self._owner + schema.OWNER.offsets["epoch"]) // 8]

@@ -15,6 +15,8 @@ from shm_layout.limits import Capacities
 from shm_layout.schema import HEADER, LAYOUT_DIGEST, LAYOUT_VERSION, MAGIC, Plan
 
 MODE = 0o600
+_BLOCK_BYTES = 1 << 20
+_READY = HEADER.offsets["ready"]
 
 
 def check_object(name: str, fd: int) -> None:
@@ -38,18 +40,44 @@ def check_object(name: str, fd: int) -> None:
         raise SegmentRefused("link", f"has a second name: name={name}")
 
 
-def check_ours(name: str, header: bytes) -> None:
-    """Refuse content that our own writers cannot have left, wherever they died."""
-    if not header.startswith(MAGIC) and header.strip(b"\0"):
+def check_magic(name: str, header: bytes) -> None:
+    """Refuse a header that our own writers cannot have left, wherever they died."""
+    if not header.startswith(MAGIC) and not MAGIC.startswith(header.rstrip(b"\0")):
         raise SegmentRefused(
             "magic", f"not a feedhandler segment, left untouched: name={name}"
         )
 
 
+def check_ours(name: str, fd: int) -> None:
+    """Refuse content that our own writers cannot have left; what passes may go."""
+    header = os.pread(fd, HEADER.size_bytes, 0)
+    check_magic(name, header)
+    if header.startswith(MAGIC):
+        return
+    # A creator that died before the header leaves nothing but zeros behind it.
+    position = len(header)
+    while block := os.pread(fd, _BLOCK_BYTES, position):
+        if block.strip(b"\0"):
+            raise SegmentRefused(
+                "magic", f"foreign bytes, left untouched: name={name} after={position}"
+            )
+        position += len(block)
+
+
+def read_header(fd: int) -> bytes:
+    """Return a header that is whole if its ready word says so."""
+    # ORDER: pairs with the store of the ready word in segment._fill. The word is read
+    # first: one read of everything may copy the first fields before they are filled
+    # and the ready word after.
+    ready = os.pread(fd, 8, _READY)
+    header = os.pread(fd, HEADER.size_bytes, 0)
+    return header[:_READY] + ready + header[_READY + 8 :]
+
+
 def check_header(name: str, header: bytes, size_bytes: int) -> dict[str, int | bytes]:
     """Refuse a header that does not describe a segment of ours and of this boot."""
+    check_magic(name, header)
     if len(header) < HEADER.size_bytes:
-        check_ours(name, header)
         raise SegmentNotReady(f"shorter than a header: name={name} bytes={size_bytes}")
     values = dict(
         zip(
@@ -58,9 +86,10 @@ def check_header(name: str, header: bytes, size_bytes: int) -> dict[str, int | b
             strict=True,
         )
     )
-    check_ours(name, header)
     if values["magic"] != MAGIC:
         raise SegmentNotReady(f"not filled yet: name={name}")
+    if values["ready"] != 1 and values["layout_version"] in (0, LAYOUT_VERSION):
+        raise SegmentNotReady(f"not ready: name={name}")
     if values["layout_version"] != LAYOUT_VERSION:
         raise SegmentRefused(
             "version",
@@ -73,8 +102,6 @@ def check_header(name: str, header: bytes, size_bytes: int) -> dict[str, int | b
             f"same version, other tables: name={name} "
             f"found={values['layout_digest']:x} expected={LAYOUT_DIGEST:x}",
         )
-    if values["ready"] != 1:
-        raise SegmentNotReady(f"not ready: name={name}")
     if values["segment_bytes"] != size_bytes:
         raise SegmentRefused(
             "size",

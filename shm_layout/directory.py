@@ -94,7 +94,10 @@ class Histogram:
         for bucket, count in enumerate(self.buckets):
             seen += count
             if seen >= wanted:
-                return min(bucket_limit_ns(bucket), self.max_ns)
+                # The last bucket also holds whatever is above its limit.
+                is_last = bucket == len(self.buckets) - 1
+                limit_ns = self.max_ns if is_last else bucket_limit_ns(bucket)
+                return min(limit_ns, self.max_ns)
         raise AssertionError("the buckets sum to their total")
 
 

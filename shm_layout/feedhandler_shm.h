@@ -26,7 +26,8 @@
 #define FH_MAGIC "FEEDHNDL"
 #define FH_TIME_NONE INT64_MIN
 #define FH_RECORD_BYTES 128
-#define FH_SLOT_RETRIES_MAX 64
+#define FH_RING_SLOTS_MIN 8
+#define FH_SLOT_RETRIES_MAX 1024
 #define FH_BUCKETS 608
 #define FH_BUCKET_BITS 4
 #define FH_BUCKET_EXPONENT_MAX 40
@@ -283,13 +284,22 @@ static inline uint64_t fh_load_acquire(const void *address)
     return __atomic_load_n((const uint64_t *)address, __ATOMIC_ACQUIRE);
 }
 
-/* Copies whole words. A plain memcpy would be a data race in the language's terms. */
+/* Copies whole words. A plain memcpy from the shared side would be a data race in the
+ * language's terms. On our own side it is memcpy, so that `to` may be any struct: a store
+ * through a uint64_t pointer may be moved behind the load of a double. */
 static inline void fh_copy_words(void *to, const void *from, unsigned count)
 {
-    uint64_t *out = (uint64_t *)to;
     const uint64_t *in = (const uint64_t *)from;
-    for (unsigned i = 0; i < count; i++)
-        out[i] = __atomic_load_n(in + i, __ATOMIC_RELAXED);
+    for (unsigned i = 0; i < count; i++) {
+        uint64_t word = __atomic_load_n(in + i, __ATOMIC_RELAXED);
+        memcpy((uint8_t *)to + i * sizeof word, &word, sizeof word);
+    }
+}
+
+/* Says whether a section lies inside the mapping, on a word's boundary. */
+static inline int fh_is_inside(uint64_t offset, uint64_t bytes, uint64_t size_bytes)
+{
+    return offset % 8 == 0 && bytes <= size_bytes && offset <= size_bytes - bytes;
 }
 
 /* Fills a view. Returns 0, or -1 when the mapping is not a ready segment of this layout.
@@ -297,21 +307,22 @@ static inline void fh_copy_words(void *to, const void *from, unsigned count)
 static inline int fh_attach(fh_view *view, const void *base, uint64_t size_bytes)
 {
     const struct fh_header *header = (const struct fh_header *)base;
-    if (size_bytes < sizeof *header || memcmp(header->magic, FH_MAGIC, 8) != 0)
+    if (size_bytes < sizeof *header)
         return -1;
     /* ORDER: pairs with the ready word, which the writer stores last. */
     if (fh_load_acquire(&header->ready) != 1)
         return -1;
-    if (header->layout_version != FH_LAYOUT_VERSION ||
+    if (memcmp(header->magic, FH_MAGIC, sizeof header->magic) != 0 ||
+        header->layout_version != FH_LAYOUT_VERSION ||
         header->layout_digest != FH_LAYOUT_DIGEST || header->segment_bytes != size_bytes)
         return -1;
     uint64_t slots = header->ring_slots;
-    if (slots == 0 || (slots & (slots - 1)) != 0 ||
-        header->owner_offset + sizeof(struct fh_owner) > size_bytes ||
-        header->latest_offset + (uint64_t)header->instruments_max * sizeof(struct fh_slot)
-            > size_bytes ||
-        header->ring_offset + sizeof(struct fh_ring) + slots * FH_RECORD_BYTES
-            > size_bytes)
+    uint64_t latest_bytes = (uint64_t)header->instruments_max * sizeof(struct fh_slot);
+    uint64_t ring_bytes = sizeof(struct fh_ring) + slots * FH_RECORD_BYTES;
+    if (slots < FH_RING_SLOTS_MIN || (slots & (slots - 1)) != 0 ||
+        !fh_is_inside(header->owner_offset, sizeof(struct fh_owner), size_bytes) ||
+        !fh_is_inside(header->latest_offset, latest_bytes, size_bytes) ||
+        !fh_is_inside(header->ring_offset, ring_bytes, size_bytes))
         return -1;
     view->base = (const uint8_t *)base;
     view->size_bytes = size_bytes;
@@ -333,6 +344,7 @@ static inline const struct fh_owner *fh_owner_of(const fh_view *view)
  * retry means that a whole newer record was published meanwhile. */
 static inline int fh_latest_read(const fh_view *view, uint64_t instrument, void *out)
 {
+    uint64_t stamp;
     if (instrument >= view->instruments_max)
         return -1;
     const struct fh_slot *slot = (const struct fh_slot *)(view->base + view->latest_offset)
@@ -347,8 +359,8 @@ static inline int fh_latest_read(const fh_view *view, uint64_t instrument, void 
         /* ORDER: pairs with the release fence in slot_write: if a word of a newer record
          * was copied, the newer index is seen here. */
         __atomic_thread_fence(__ATOMIC_ACQUIRE);
-        if (fh_load_relaxed(&slot->index) == index &&
-            ((const struct fh_quote *)out)->stamp == index)
+        memcpy(&stamp, (const uint8_t *)out + FH_RECORD_BYTES - sizeof stamp, sizeof stamp);
+        if (fh_load_relaxed(&slot->index) == index && stamp == index)
             return 1;
     }
     return -1;
@@ -382,20 +394,23 @@ static inline uint64_t fh_ring_read(const fh_view *view, uint64_t *cursor, void 
             *cursor = tail; /* a cursor from elsewhere, ahead of this ring */
             return 0;
         }
-        uint64_t count = available < max ? available : max;
-        if (available <= slots)
+        if (available <= slots) {
+            uint64_t count = available < max ? available : max;
             for (uint64_t i = 0; i < count; i++)
                 fh_copy_words((uint8_t *)out + i * FH_RECORD_BYTES,
                               records + ((*cursor + i) & (slots - 1)) * FH_RECORD_BYTES,
                               FH_RECORD_BYTES / 8);
-        /* ORDER: pairs with the release fence after intent in ring_write: if a word of a
-         * newer record was copied, its intent is seen here. */
-        __atomic_thread_fence(__ATOMIC_ACQUIRE);
-        if (fh_load_relaxed(&ring->intent) - *cursor <= slots) {
-            *cursor += count;
-            return count;
+            /* ORDER: pairs with the release fence after intent in ring_write: if a word
+             * of a newer record was copied, its intent is seen here. */
+            __atomic_thread_fence(__ATOMIC_ACQUIRE);
+            if (fh_load_relaxed(&ring->intent) - *cursor <= slots) {
+                *cursor += count;
+                return count;
+            }
         }
         uint64_t resume = fh_load_acquire(&ring->tail) - slots / 2;
+        if ((int64_t)(resume - *cursor) <= 0)
+            continue; /* the tail that belongs to that intent is not visible yet */
         *lost += resume - *cursor;
         *cursor = resume;
     }

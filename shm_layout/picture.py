@@ -47,6 +47,7 @@ def c_structs() -> str:
         f'#define FH_MAGIC "{schema.MAGIC.decode()}"',
         "#define FH_TIME_NONE INT64_MIN",
         f"#define FH_RECORD_BYTES {limits.RECORD_BYTES}",
+        f"#define FH_RING_SLOTS_MIN {limits.RING_SLOTS_MIN}",
         f"#define FH_SLOT_RETRIES_MAX {limits.SLOT_RETRIES_MAX}",
         f"#define FH_BUCKETS {limits.BUCKETS}",
         f"#define FH_BUCKET_BITS {limits.BUCKETS_PER_OCTAVE_BITS}",

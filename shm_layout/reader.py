@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import mmap
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any
 
 from shm_layout import schema, segment
@@ -66,6 +65,7 @@ class Reader:
         self._epoch_offset = owner + OWNER.offsets["epoch"]
         # Bound once: what every read of a quote calls.
         self.read_slot = self._core.read_slot
+        self.read_live = self._core.read_live
         self.drain = self._core.drain
         self.head = self._core.head
 
@@ -169,7 +169,7 @@ class Reader:
     def close(self) -> None:
         """Let go of the mapping. Reading afterwards is an error."""
         self.__dict__.pop("_core", None)
-        for name in ("read_slot", "drain", "head"):
+        for name in ("read_slot", "read_live", "drain", "head"):
             self.__dict__.pop(name, None)
         try:
             self._mapping.close()
@@ -179,12 +179,7 @@ class Reader:
     def __enter__(self) -> Reader:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def _owner_word(self, name: str) -> int:

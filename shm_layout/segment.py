@@ -13,13 +13,13 @@ The one door to `posix_ipc`.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import mmap
 import os
 import re
 import time
-import weakref
 
 import posix_ipc
 
@@ -30,8 +30,10 @@ from shm_layout.checks import (
     check_header,
     check_object,
     check_ours,
+    read_header,
     text,
 )
+from shm_layout.core import make_writer
 from shm_layout.errors import (
     SegmentBusy,
     SegmentMissing,
@@ -52,8 +54,9 @@ from shm_layout.schema import (
 _DIRECTORY = "/dev/shm"
 _INSTANCE = re.compile(r"[a-z0-9_][a-z0-9_-]{0,31}", re.ASCII)
 _PLACE = re.compile(r"[a-z0-9_]{1,32}", re.ASCII)
-_PREFIX = "fh."
+_PREFIX = "/fh."
 _POLL_S = 0.005
+_NO_FILE = (errno.ELOOP, errno.EISDIR, errno.ENXIO, errno.EINVAL)
 _EPOCH = HEADER.size_bytes + OWNER.offsets["epoch"]
 
 
@@ -69,23 +72,26 @@ def segment_name(instance: str, role: str) -> str:
         )
     if not _PLACE.fullmatch(place):
         raise SegmentRefused("name", f"a role is 1 to 32 of a-z 0-9 _: role={role!r}")
-    return f"/{_PREFIX}{instance}.{place}"
+    return f"{_PREFIX}{instance}.{place}"
 
 
 def list_segments(instance: str | None = None) -> list[str]:
     """Return the names of our user's objects that look like segments, sorted."""
     names = []
     for entry in os.scandir(_DIRECTORY):
-        head, _, place = entry.name.removeprefix(_PREFIX).rpartition(".")
-        is_ours = (
-            entry.name.startswith(_PREFIX)
-            and _INSTANCE.fullmatch(head)
-            and _PLACE.fullmatch(place)
-            and (instance is None or head == instance)
-        )
-        if is_ours and entry.stat(follow_symlinks=False).st_uid == os.geteuid():
-            names.append(f"/{entry.name}")
+        if not _is_name(f"/{entry.name}", instance):
+            continue
+        with contextlib.suppress(FileNotFoundError):  # removed since it was listed
+            if entry.stat(follow_symlinks=False).st_uid == os.geteuid():
+                names.append(f"/{entry.name}")
     return sorted(names)
+
+
+def _is_name(name: str, instance: str | None = None) -> bool:
+    head, _, place = name.removeprefix(_PREFIX).rpartition(".")
+    is_formed = _INSTANCE.fullmatch(head) and _PLACE.fullmatch(place)
+    is_ours = name == f"{_PREFIX}{head}.{place}" and bool(is_formed)
+    return is_ours and instance in (None, head)
 
 
 def free_bytes() -> int:
@@ -114,7 +120,7 @@ class OwnedSegment:
         """Tell readers to let go, and remove the name. The mapping stays valid."""
         _store_word(self.mapping, HEADER.offsets["superseded"], 1)
         if self.is_linked:
-            posix_ipc.unlink_shared_memory(self.name)
+            _unlink(self.name)
 
     def close(self) -> None:
         """Give up the lock and the mapping; whoever still views it keeps it alive."""
@@ -128,7 +134,9 @@ class OwnedSegment:
             return  # a view is still exported: the mapping goes with its last view
 
 
-_OWNED: weakref.WeakSet[OwnedSegment] = weakref.WeakSet()
+# Held strongly until closed: a lock that nobody names any more would outlive its owner
+# in a forked child.
+_OWNED: set[OwnedSegment] = set()
 
 
 def _disown_after_fork() -> None:
@@ -152,8 +160,9 @@ def create_or_adopt(instance: str, role: str, capacities: Capacities) -> OwnedSe
     """
     name = segment_name(instance, role)
     while True:
-        fd = _open_or_create(name)
+        fd = _open_or_create(name, capacities)
         try:
+            check_object(name, fd)
             _lock(name, fd)
             if _inode_of(name) != os.fstat(fd).st_ino:
                 os.close(fd)  # retired between open and lock: start over
@@ -166,7 +175,7 @@ def create_or_adopt(instance: str, role: str, capacities: Capacities) -> OwnedSe
             if verdict == "fill":
                 mapping = _fill(name, fd, instance, role, capacities)
             else:
-                mapping = mmap.mmap(fd, os.fstat(fd).st_size)
+                mapping = _map(fd, os.fstat(fd).st_size)
         except BaseException:
             os.close(fd)
             raise
@@ -201,6 +210,8 @@ def remove_leftover(name: str) -> bool:
 
     Refuses, by returning False, whatever is locked, foreign or not a segment.
     """
+    if not _is_name(name):
+        return False  # posix_ipc crashes on some names
     try:
         fd = _open(name, os.O_RDWR)
     except (SegmentMissing, SegmentRefused):
@@ -208,7 +219,9 @@ def remove_leftover(name: str) -> bool:
     try:
         check_object(name, fd)
         _lock(name, fd)
-        check_ours(name, os.pread(fd, HEADER.size_bytes, 0))
+        if _inode_of(name) != os.fstat(fd).st_ino:
+            return False  # retired by somebody else: the name is not this object's
+        check_ours(name, fd)
         _retire(name, fd)
         return True
     except (SegmentBusy, SegmentRefused):
@@ -220,7 +233,7 @@ def remove_leftover(name: str) -> bool:
 # --- Steps -------------------------------------------------------------------------
 
 
-def _open_or_create(name: str) -> int:
+def _open_or_create(name: str, capacities: Capacities) -> int:
     while True:
         try:
             memory = posix_ipc.SharedMemory(name, posix_ipc.O_CREX, mode=MODE, size=0)
@@ -231,7 +244,8 @@ def _open_or_create(name: str) -> int:
                 continue  # removed in between: create it after all
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.ENOMEM):
-                raise SegmentSpace(name, 0, free_bytes()) from error
+                needed_bytes = Plan(capacities).segment_bytes
+                raise SegmentSpace(name, needed_bytes, free_bytes()) from error
             raise
         os.fchmod(memory.fd, MODE)  # the umask may have taken bits away
         return int(memory.fd)
@@ -247,12 +261,11 @@ def _open(name: str, access: int) -> int:
         raise SegmentMissing(f"no such segment: name={name}") from error
     except posix_ipc.PermissionsError as error:
         raise SegmentRefused("owner", f"access denied: name={name}") from error
-    except OSError as error:
-        if error.errno in (errno.ELOOP, errno.EISDIR, errno.ENXIO, errno.EINVAL):
-            raise SegmentRefused(
-                "file_type", f"not a regular file: name={name}"
-            ) from error
-        raise
+    except (OSError, ValueError) as error:
+        # A directory is EINVAL, for which posix_ipc has a ValueError without errno.
+        if getattr(error, "errno", errno.EINVAL) not in _NO_FILE:
+            raise
+        raise SegmentRefused("file_type", f"no regular file: name={name}") from error
     return int(memory.fd)
 
 
@@ -278,14 +291,12 @@ def _inode_of(name: str) -> int:
 
 def _judge_existing(name: str, fd: int, role: str, capacities: Capacities) -> str:
     """Say what the lock's holder does with the object: fill, adopt or retire it."""
-    check_object(name, fd)
     size_bytes = os.fstat(fd).st_size
     if size_bytes == 0:
         return "fill"
-    header = os.pread(fd, HEADER.size_bytes, 0)
-    check_ours(name, header)
+    check_ours(name, fd)
     try:
-        values = check_header(name, header, size_bytes)
+        values = check_header(name, read_header(fd), size_bytes)
     except (SegmentNotReady, SegmentRefused):
         # Ours, but its creator died before the ready word, or it is of another layout,
         # boot or time namespace.
@@ -303,7 +314,12 @@ def _retire(name: str, fd: int) -> None:
     if size_bytes >= HEADER.size_bytes:
         with mmap.mmap(fd, size_bytes) as mapping:
             _store_word(mapping, HEADER.offsets["superseded"], 1)
-    posix_ipc.unlink_shared_memory(name)
+    _unlink(name)
+
+
+def _unlink(name: str) -> None:
+    with contextlib.suppress(posix_ipc.ExistentialError):  # removed by hand meanwhile
+        posix_ipc.unlink_shared_memory(name)
 
 
 def _fill(
@@ -315,11 +331,11 @@ def _fill(
         os.posix_fallocate(fd, 0, plan.segment_bytes)
     except OSError as error:
         free = free_bytes()
-        posix_ipc.unlink_shared_memory(name)
+        _unlink(name)
         if error.errno in (errno.ENOSPC, errno.ENOMEM, errno.EFBIG):
             raise SegmentSpace(name, plan.segment_bytes, free) from error
         raise
-    mapping = mmap.mmap(fd, plan.segment_bytes)
+    mapping = _map(fd, plan.segment_bytes)
     values = {field.name: 0 for field in HEADER.fields} | {
         "magic": MAGIC,
         "layout_version": LAYOUT_VERSION,
@@ -343,8 +359,21 @@ def _fill(
         "histograms_offset": plan.histograms_offset,
     }
     HEADER.struct.pack_into(mapping, 0, *values.values())
-    _store_word(mapping, HEADER.offsets["ready"], 1)
+    # ORDER: pairs with read_header in checks.py: whoever sees the ready word sees the
+    # header. The epoch is still 0, so a writer of epoch 0 may store it.
+    make_writer(mapping, plan.geometry(), 0, 0).store(HEADER.offsets["ready"], 1)
     return mapping
+
+
+def _map(fd: int, size_bytes: int) -> mmap.mmap:
+    # The mapping keeps a duplicate of its descriptor, and a duplicate holds the lock:
+    # beyond `close` while a view is exported, and in a forked child beyond the death of
+    # its parent. A descriptor opened anew has no part in the lock.
+    fresh = os.open(f"/proc/self/fd/{fd}", os.O_RDWR | os.O_CLOEXEC)
+    try:
+        return mmap.mmap(fresh, size_bytes)
+    finally:
+        os.close(fresh)
 
 
 def _attach_once(name: str) -> mmap.mmap:
@@ -352,7 +381,7 @@ def _attach_once(name: str) -> mmap.mmap:
     try:
         check_object(name, fd)
         size_bytes = os.fstat(fd).st_size
-        check_header(name, os.pread(fd, HEADER.size_bytes, 0), size_bytes)
+        check_header(name, read_header(fd), size_bytes)
         return mmap.mmap(fd, size_bytes, prot=mmap.PROT_READ)
     finally:
         os.close(fd)

@@ -6,16 +6,15 @@ other processes out, nothing keeps a second thread out.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
-import weakref
-from types import TracebackType
 
 from shm_layout import codes, identity, schema, segment
 from shm_layout.codes import SOURCE_STREAM, TIME_NONE
 from shm_layout.core import TO_LATEST, TO_RING, make_writer
 from shm_layout.directory import Instrument, encode_name
-from shm_layout.errors import CapacityExceeded
+from shm_layout.errors import CapacityExceeded, OwnershipLost, SlotUnreadable
 from shm_layout.layout import Layout
 from shm_layout.limits import Capacities
 from shm_layout.reader import Reader
@@ -24,7 +23,7 @@ from shm_layout.schema import OWNER, STAGES
 _MASK = (1 << 64) - 1
 _PAYLOAD = slice(schema.RECORD_HEADER.size_bytes, schema.QUOTE.offsets["stamp"])
 _NO_HEAD = (0,) * len(schema.RECORD_HEADER.fields)
-_LIVE: weakref.WeakSet[Writer]
+_LIVE: set[Writer] = set()  # until closed: somebody may hold a bound method only
 
 
 class Writer(Reader):
@@ -74,7 +73,11 @@ class Writer(Reader):
         Raises `SegmentBusy`, `SegmentSpace` or `SegmentRefused`.
         """
         owned = segment.create_or_adopt(instance, role, capacities or Capacities())
-        return cls(instance, role, owned, source)
+        try:
+            return cls(instance, role, owned, source)
+        except BaseException:
+            owned.close()  # else the lock would be held by nobody we can name
+            raise
 
     @property
     def session(self) -> int:
@@ -88,6 +91,7 @@ class Writer(Reader):
 
         Raises `CapacityExceeded` when the directory is full.
         """
+        self._check_owner()
         key = (entry.venue, entry.instrument)
         index = self._instrument_indexes.get(key)
         if index is not None:
@@ -221,7 +225,10 @@ class Writer(Reader):
 
     def mark(self, index: int, flag: int) -> None:
         """Publish the latest quote once more with a flag added and its stamps kept."""
-        record = self.read_slot(index)
+        try:
+            record = self.read_slot(index)
+        except SlotUnreadable:
+            return  # readers cannot read it either, and the next publish heals it
         if record is None:
             return
         fields = schema.QUOTE.struct.unpack(record)
@@ -299,9 +306,11 @@ class Writer(Reader):
         """Stop writing; with `unlink`, tell readers and remove the segment."""
         _LIVE.discard(self)
         if "_writer" in self.__dict__:
-            self.set_link(codes.LINK_DOWN, self.session)
-            if unlink:
-                self._segment.retire()
+            with contextlib.suppress(OwnershipLost):  # then it is not ours to change
+                self.set_link(codes.LINK_DOWN, self.session)
+                if unlink:
+                    self._segment.retire()
+            self._writer.disown()  # whoever kept a bound method may not write either
             for name in ("_writer", "publish_quote", "beat", "record"):
                 self.__dict__.pop(name, None)
         super().close()
@@ -310,17 +319,16 @@ class Writer(Reader):
     def __enter__(self) -> Writer:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def disown(self) -> None:
         """Make every publish of this process raise: it is a forked child."""
         self._writer.disown()
+
+    def _check_owner(self) -> None:
+        if self._segment.is_foreign or self._owner_word("epoch") != self._full_epoch:
+            raise OwnershipLost(f"not the writer any more: epoch={self._full_epoch}")
 
     def _stamp_owner(self) -> None:
         self._store_owner("heartbeat_ns", 0)
@@ -354,6 +362,7 @@ class Writer(Reader):
         index = indexes.get(name)
         if index is not None:
             return index
+        self._check_owner()
         index = len(indexes)
         if index >= capacity:
             raise CapacityExceeded(f"{table.name} are full: count={index} name={name}")
@@ -372,9 +381,6 @@ class Writer(Reader):
 
     def _entry(self, table: Layout, layout: Layout, index: int) -> int:
         return self._table(table) + table.size_bytes + index * layout.size_bytes
-
-
-_LIVE = weakref.WeakSet()
 
 
 def _disown_after_fork() -> None:
