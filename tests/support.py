@@ -148,7 +148,7 @@ def process_ids(word: str) -> list[int]:
 
 def child_ids() -> set[int]:
     """Return the living children of this process, without Python's own helpers."""
-    found = set()
+    found: set[int] = set()
     for task in Path("/proc/self/task").iterdir():
         with contextlib.suppress(OSError):
             found.update(int(word) for word in (task / "children").read_text().split())
@@ -262,7 +262,7 @@ class Programs:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._started: list[Program] = []
+        self.started: list[Program] = []
 
     def start(
         self,
@@ -271,7 +271,7 @@ class Programs:
         limit_s: float = WATCHDOG_S,
     ) -> Program:
         """Start a program; `environment` is added to a neutral one."""
-        folder = self._folder / f"program-{len(self._started)}"
+        folder = self._folder / f"program-{len(self.started)}"
         folder.mkdir(parents=True)
         program = Program(
             [str(argument) for argument in arguments],
@@ -279,7 +279,7 @@ class Programs:
             folder,
             limit_s,
         )
-        self._started.append(program)
+        self.started.append(program)
         return program
 
     def python(
@@ -328,5 +328,5 @@ class Programs:
 
     def close(self) -> None:
         """End everything that was started, the last first."""
-        for program in reversed(self._started):
+        for program in reversed(self.started):
             program.close()

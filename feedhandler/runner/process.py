@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import signal
 import time
+from types import FrameType
 
 from feedhandler import log
 from feedhandler.config import Config
@@ -34,19 +35,40 @@ def run(config: Config) -> int:
 
     Raises what `Writer.open` raises when the runner's segment cannot be had.
     """
-    # Blocked, so that the loop takes them between passes and never inside one.
-    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    stop = _Stop()
     runner = Runner(config)
     log.event("runner_started", venues=",".join(runner.venues), epoch=runner.epoch)
     try:
-        while runner.step(time.monotonic_ns()):
-            pause_s = runner.wait_ns(time.monotonic_ns()) / 1e9
-            if signal.sigtimedwait(_SIGNALS, pause_s) is not None:
-                break
+        while not stop.is_asked:
+            runner.step(time.monotonic_ns())
+            stop.wait(runner.wait_ns(time.monotonic_ns()) / 1e9)
     finally:
         runner.close()
     log.event("runner_stopped")
     return 0
+
+
+class _Stop:
+    """Waits, and knows whether a signal asked to stop.
+
+    The signals are blocked here, so that one is taken between passes and never inside
+    one. A thread of a library, such as numpy's, does not block them and may take one
+    too: then the handler notes it.
+    """
+
+    def __init__(self) -> None:
+        self.is_asked = False
+        for number in _SIGNALS:
+            signal.signal(number, self._note)
+        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+
+    def wait(self, timeout_s: float) -> None:
+        """Wait for a signal, at most that long."""
+        if signal.sigtimedwait(_SIGNALS, timeout_s) is not None:
+            self.is_asked = True
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.is_asked = True
 
 
 class Runner:
@@ -83,8 +105,8 @@ class Runner:
         """Return how long to wait until the next pass."""
         return max(0, self._next_pass_ns - now_ns)
 
-    def step(self, now_ns: int) -> bool:
-        """Do everything that is due at `now_ns`; say whether to go on."""
+    def step(self, now_ns: int) -> None:
+        """Do everything that is due at `now_ns`."""
         self._notice_pause(now_ns)
         if now_ns >= self._next_attach_ns:
             self._next_attach_ns = now_ns + _ATTACH_NS
@@ -100,7 +122,6 @@ class Runner:
             self._board.writer.beat(now_ns, self._drained_count)
         self._last_pass_ns = now_ns
         self._next_pass_ns = now_ns + self._pass_ns
-        return True
 
     def close(self) -> None:
         """Let go of every segment; our own stays for the next runner to adopt."""
