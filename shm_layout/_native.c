@@ -78,6 +78,7 @@ _Static_assert(sizeof(long) == 8, "integers are read as long: shorter code than 
 static bool copy_out(Mapping *self, uint64_t *to, const words *record)
 {
     if (__builtin_expect(self->stores_left < 0, 1)) {
+#pragma GCC unroll 16
         for (unsigned i = 0; i < WORDS; i++)
             store_relaxed(to + i, record->word[i]);
         return true;
