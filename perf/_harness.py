@@ -244,7 +244,14 @@ def machine() -> dict[str, str]:
 def versions() -> dict[str, str]:
     """Return the versions of what is measured and compared."""
     found = {}
-    for name in ("feedhandler", "numpy", "msgspec", "iceoryx2", "pyzmq", "sortedcontainers"):
+    for name in (
+        "feedhandler",
+        "numpy",
+        "msgspec",
+        "iceoryx2",
+        "pyzmq",
+        "sortedcontainers",
+    ):
         try:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
