@@ -302,6 +302,17 @@ class Writer(Reader):
         """Say whether the name still leads to this segment. Costs a system call."""
         return self._segment.is_linked
 
+    def check_linked(self) -> None:
+        """Raise `OwnershipLost` when nobody can find this segment by its name any more.
+
+        A new writer has to make a new one. Costs a system call.
+        """
+        if not self.is_linked:
+            text = (
+                "the segment was removed, the next start of this process makes it anew"
+            )
+            raise OwnershipLost(f"{text}: name={self._segment.name}")
+
     def close(self, unlink: bool = False) -> None:
         """Stop writing; with `unlink`, tell readers and remove the segment."""
         _LIVE.discard(self)

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests import support
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let started programs be interrupted.
+
+    A run in a shell's background inherits an ignored SIGINT and would pass it on; a
+    signal that is handled here is at its default in what is started.
+    """
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

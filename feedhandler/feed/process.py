@@ -40,6 +40,7 @@ BEAT_NS: Final = 100 * MS
 STALL_NS: Final = 250 * MS  # a heartbeat that late is worth counting
 CLOSE_TIMEOUT_S: Final = 0.8  # of the second that a stop may take
 TICKS_RENEWED_NS: Final = 10_000 * MS
+NAME_CHECKED_NS: Final = 1_000 * MS
 DISCOVERY_TIMEOUT_S: Final = 10.0
 DISCOVERY_RETRY_S: Final = 5.0
 DISCOVERY_RETRY_S_MAX: Final = 60.0
@@ -138,6 +139,7 @@ class FeedProcess:
         self._beat_due_ns = 0
         self._beat_timer: asyncio.TimerHandle | None = None
         self._ticks_renewed_ns = 0
+        self._name_checked_ns = 0
 
     def _make_link(self, state_path: Path) -> Link:
         settings = self._settings
@@ -205,6 +207,9 @@ class FeedProcess:
         if lag_ns > STALL_NS:
             self._counters.add("self_stalls")
         self._link.tick(now_ns, time.time_ns())
+        if now_ns - self._name_checked_ns >= NAME_CHECKED_NS:
+            self._name_checked_ns = now_ns
+            self._writer.check_linked()
         if now_ns - self._ticks_renewed_ns >= TICKS_RENEWED_NS:
             self._ticks_renewed_ns = now_ns
             self._directory.renew_ticks()

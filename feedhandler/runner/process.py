@@ -139,6 +139,7 @@ class Runner:
             log.event("runner_paused", gap_ms=gap_ns // 1_000_000)
 
     def _attach_missing(self, now_ns: int) -> None:
+        self._board.writer.check_linked()
         for venue in self.venues:
             view = self._views.get(venue)
             if view is not None and not view.reader.is_current():

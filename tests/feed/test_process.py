@@ -267,6 +267,14 @@ def test_feed_that_lost_its_segment_stops_writing_and_says_so(
     assert feed.program.wait(5_000 * MS) == EXIT_OWNERSHIP_LOST
 
 
+def test_feed_whose_segment_was_removed_ends_so_that_a_new_one_is_made(
+    pair: tuple[Venue, Feed], instance: str
+) -> None:
+    _, feed = pair
+    (Path("/dev/shm") / segment_name(instance, ROLE).lstrip("/")).unlink()
+    assert feed.program.wait(5_000 * MS) == EXIT_OWNERSHIP_LOST
+
+
 def test_bug_in_a_task_ends_the_process(
     instance: str, programs: Programs, tmp_path: Path
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -19,6 +20,7 @@ from shm_layout import (
     TIME_NONE,
     Capacities,
     Instrument,
+    OwnershipLost,
     Reader,
     SegmentBusy,
     Writer,
@@ -270,6 +272,14 @@ def test_only_moves_stand_in_the_runners_ring(instance: str) -> None:
 def test_a_second_runner_is_refused_by_name_of_the_first(instance: str) -> None:
     with both(instance), pytest.raises(SegmentBusy):
         RunnerSide(instance)
+
+
+def test_a_runner_whose_segment_was_removed_gives_up(instance: str) -> None:
+    with both(instance) as (_, runner):
+        now_ns = runner.step()
+        Path(f"/dev/shm/fh.{instance}.runner").unlink()
+        with pytest.raises(OwnershipLost, match="was removed"):
+            runner.runner.step(now_ns + 300 * MS)
 
 
 def test_an_instrument_added_while_running_is_judged(instance: str) -> None:

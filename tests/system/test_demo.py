@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
@@ -182,6 +183,18 @@ def test_second_start_exits_4_and_disturbs_nothing(start_demo: StartDemo) -> Non
     second = demo.programs.feedhandler("start", "--demo", "--instance", demo.instance)
     assert second.wait() == 4
     assert f"pid={demo.program.pid}" in second.stderr()
+    demo.wait_tradable()
+
+
+def test_removed_segments_are_made_anew_and_found_by_readers(
+    start_demo: StartDemo,
+) -> None:
+    demo = start_demo()
+    for place in (VENUE, "runner"):
+        Path(f"/dev/shm/fh.{demo.instance}.{place}").unlink()
+    feed, runner = demo.pid(), demo.pid("runner")
+    assert (feed, runner) == (0, 0)
+    wait_until(lambda: demo.pid() and demo.pid("runner"), 10_000 * MS, "new segments")
     demo.wait_tradable()
 
 
