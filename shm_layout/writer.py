@@ -330,9 +330,6 @@ class Writer(Reader):
     def __enter__(self) -> Writer:
         return self
 
-    def __exit__(self, *error: object) -> None:
-        self.close()
-
     def disown(self) -> None:
         """Make every publish of this process raise: it is a forked child."""
         self._writer.disown()
