@@ -34,9 +34,9 @@ def _print_kinds(
         arguments = ", ".join(
             f"{key}={parameter.default}" for key, parameter in kind.parameters.items()
         )
-        click.echo(f"{name:<10}  {kind.summary}")
+        click.echo(f"{name:<12}  {kind.summary}")
         if arguments:
-            click.echo(f"{'':<10}  ({arguments})")
+            click.echo(f"{'':<12}  ({arguments})")
     context.exit(0)
 
 
@@ -68,9 +68,10 @@ def _print_kinds(
 )
 @click.option(
     "--port",
-    default=0,
+    multiple=True,
     type=click.IntRange(0, PORT_MAX),
-    help="Port of the first venue, the others follow; default: free ones.",
+    help="Port of the first venue, the others follow; or one for each, in their order. "
+    "Default: free ones.",
 )
 @click.option(
     "--truth", "truth_path", metavar="FILE", help="Write every quote sent to FILE."
@@ -117,7 +118,8 @@ def command(
 def _advice(error: OSError, options: dict[str, Any]) -> str:
     if error.errno in (errno.EADDRINUSE, errno.EACCES):
         return (
-            f"cannot listen: port={options['port']}: {error.strerror}; "
+            f"cannot listen: port={','.join(map(str, options['port']))}: "
+            f"{error.strerror}; "
             "choose another --port, or none to take a free one"
         )
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
@@ -129,8 +131,10 @@ def _build(notify: Callable[[Notice], None], options: dict[str, Any]) -> Simulat
     from feedhandler.sim import VENUE_NAMES, Simulation
 
     options["venues"] = options["venues"] or VENUE_NAMES
+    first, *others = options["port"] or (0,)
+    port = [first, *others] if others else first
     try:
-        return Simulation(**options, notify=notify)
+        return Simulation(**{**options, "port": port}, notify=notify)
     except ValueError as error:
         raise UsageError(str(error)) from error
     except OSError as error:

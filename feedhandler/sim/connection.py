@@ -2,13 +2,15 @@
 
 Owns what may happen between a venue's frame and the socket. `offer` never waits, so a
 slow client delays nobody; one that falls too far behind is cut and counted. The sender
-also keeps the rule that a socket to which nothing is sent for long is closed.
+also keeps the rule that a socket to which nothing is sent for long is closed, the
+pinger that of protocol pings.
 """
 
 from __future__ import annotations
 
 import asyncio
 import itertools
+import math
 import socket
 import struct
 from collections import Counter, deque
@@ -20,9 +22,9 @@ from aiohttp import web
 
 from feedhandler.sim.clock import Clock
 from feedhandler.sim.faults import FaultBoard
-from feedhandler.sim.limits import STOP_TIMEOUT_S, Limits
+from feedhandler.sim.limits import FAREWELL_S, STOP_TIMEOUT_S, Limits
 from feedhandler.sim.truth import Entry, Truth
-from feedhandler.sim.venues._base import ACK, DATA, Frame, Session
+from feedhandler.sim.venues._base import ACK, CUT, DATA, Ending, Frame, Session
 
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER: on, no time
 _TEXT_FRAME = 0x81  # final frame, opcode text
@@ -67,8 +69,10 @@ class Connection:
         self._garbage = _garbage()
         # The sender.
         self._wake = asyncio.Event()
-        self._close_code: int | None = None
+        self._ending: Ending | None = None  # once the queue is empty
         self._sent_s = asyncio.get_running_loop().time()
+        # The pinger.
+        self._pinged_s: float | None = None  # our oldest ping without a pong
 
     @property
     def queue_frames(self) -> int:
@@ -76,7 +80,7 @@ class Connection:
 
     def offer(self, frame: Frame) -> None:
         """Queue a frame as the active faults have it; cut a client too far behind."""
-        if self._close_code is not None or self._transport.is_closing():
+        if self._ending is not None or self._transport.is_closing():
             return
         for shaped in self._shape(frame):
             self._queue_bytes += len(shaped.text)
@@ -86,16 +90,15 @@ class Connection:
             or self._queue_bytes > self._limits.queue_bytes_max
         ):
             self._counters["overflows"] += 1
-            self._queue.clear()
-            self._queue_bytes = 0
+            self._discard_queue()
             self.cut("rst")
         self._wake.set()
 
     def cut(self, how: str, code: int = 1000) -> None:
         """End the connection: `rst`, `fin`, `mid` (amid a frame) or `close`."""
         if how == "close":
-            self._close_code = code
-            self._wake.set()
+            self._discard_queue()
+            self.end(Ending(code))
             return
         if self._transport.is_closing():
             return
@@ -105,6 +108,17 @@ class Connection:
             reset(self._transport)
         else:
             self._transport.close()
+
+    def end(self, ending: Ending) -> None:
+        """Close so when what is queued was sent; the first ending stands."""
+        if self._ending is None:
+            self._ending = ending
+            loop = asyncio.get_running_loop()
+            loop.call_later(FAREWELL_S, self._transport.abort)
+            self._wake.set()
+
+    def on_pong(self) -> None:
+        self._pinged_s = None
 
     async def close(self) -> None:
         """Say goodbye politely and shortly, then close."""
@@ -116,7 +130,7 @@ class Connection:
     async def send_forever(self) -> None:
         """Send queued frames at their time until the connection ends."""
         loop = asyncio.get_running_loop()
-        while self._close_code is None and not self._transport.is_closing():
+        while not self._transport.is_closing():
             now_s = loop.time()
             head = self._queue[0] if self._queue else None
             if head is not None and head.due_s <= now_s:
@@ -125,18 +139,53 @@ class Connection:
                 await self._send(head.frame)
                 self._sent_s = loop.time()
                 continue
+            if head is None and self._ending is not None:
+                await self._say_goodbye(self._ending)
+                return
             silent_s = self._sent_s + self._limits.silence_s
             if now_s >= silent_s:
                 self._counters["closed_silent"] += 1
-                self._close_code = 1000
-                break
+                self.cut("close")
+                continue
             until_s = silent_s if head is None else min(silent_s, head.due_s)
             self._wake.clear()
             with suppress(TimeoutError):
                 async with asyncio.timeout_at(until_s):
                     await self._wake.wait()
-        if self._close_code is not None:
-            await self._stream.close(code=self._close_code)
+
+    async def ping_forever(self, no_pong: Ending) -> None:
+        """Ping if the venue does, and end the session if a pong is late."""
+        ping_s, pong_s = self._limits.ping_s, self._limits.pong_s
+        loop = asyncio.get_running_loop()
+        due_s = loop.time() + ping_s
+        while ping_s and not self._transport.is_closing():
+            now_s, late_s = loop.time(), math.inf
+            if self._pinged_s is not None:
+                late_s = self._pinged_s + pong_s
+            if now_s >= late_s:
+                self._counters["closed_unanswered"] += 1
+                self.end(no_pong)
+                return
+            if now_s < due_s:
+                await asyncio.sleep(min(due_s, late_s) - now_s)
+                continue
+            due_s = now_s + ping_s
+            if self._pinged_s is None:
+                self._pinged_s = now_s
+            with suppress(TimeoutError):  # of a socket that takes nothing
+                async with asyncio.timeout_at(self._pinged_s + pong_s):
+                    await self._stream.ping()
+
+    async def _say_goodbye(self, ending: Ending) -> None:
+        if ending.code == CUT:
+            self._transport.close()
+        else:
+            message = ending.reason.encode()
+            await self._stream.close(code=ending.code, message=message)
+
+    def _discard_queue(self) -> None:
+        self._queue.clear()
+        self._queue_bytes = 0
 
     async def _send(self, frame: Frame) -> None:
         if frame.top is not None:

@@ -107,6 +107,14 @@ KINDS: Mapping[str, Kind] = {
         {"status": Number(503, 400, 599), "retry_after": Number(0, 0, 3600)},
     ),
     "slow_rest": Kind("REST answers late", {"ms": Number(3000, 1, 120_000)}),
+    "gap": Kind(
+        "a change of the book is lost; for a duration every second one",
+        _PLACE,
+        is_moment=True,
+    ),
+    "corrupt": Kind("changes of the book have wrong sizes or checksums", _PLACE),
+    "old_snapshot": Kind("snapshots of the book are old ones", _PLACE),
+    "wrong_symbol": Kind("data frames and REST name another market", _PLACE),
 }
 
 _SPEC = re.compile(

@@ -16,11 +16,11 @@ from typing import NamedTuple
 from aiohttp import WSMsgType, web
 
 from feedhandler.sim.connection import Connection, reset
-from feedhandler.sim.faults import KINDS, Fault, FaultBoard
+from feedhandler.sim.faults import KINDS, Fault
 from feedhandler.sim.limits import STOP_TIMEOUT_S, Budget
 from feedhandler.sim.market import Event
 from feedhandler.sim.truth import Truth
-from feedhandler.sim.venues._base import Push, Request, Venue
+from feedhandler.sim.venues._base import Push, Request, Response, Venue
 
 LOOPBACK = "127.0.0.1"
 BACKLOG = 128
@@ -55,7 +55,7 @@ class Host:
         numbers: Iterator[int] | None = None,
     ) -> None:
         self.venue = venue
-        self.board = FaultBoard()
+        self.board = venue.board
         self.connections: set[Connection] = set()
         self.talked = asyncio.Event()  # set whenever a client said something
         self._truth = truth
@@ -115,6 +115,12 @@ class Host:
                 if push.topic in connection.session.topics:
                     connection.offer(push.frame)
 
+    def close_ended(self) -> None:
+        """Close the streams of the sessions that the venue has ended."""
+        for connection in self.connections:
+            if connection.session.ending is not None:
+                connection.end(connection.session.ending)
+
     def on_event(self, event: Event) -> None:
         if not self.is_quiet:
             self.deliver(self.venue.on_event(event))
@@ -169,9 +175,9 @@ class Host:
             self._fail(error)
             raise
 
-    def _on_sender_done(self, sender: asyncio.Task[None]) -> None:
+    def _on_task_done(self, task: asyncio.Task[None]) -> None:
         """Report a bug of ours, which must not look like a client that left."""
-        error = None if sender.cancelled() else sender.exception()
+        error = None if task.cancelled() else task.exception()
         if error is not None and not isinstance(error, ConnectionError):
             self._fail(error)
 
@@ -190,22 +196,25 @@ class Host:
                 content_type="application/json",
             )
         asked = Request(request.method, request.path, request.query, body)
-        answer = self.venue.rest(asked)
+        answer = self.venue.refusal(request.headers) or self.venue.rest(asked)
         self.talked.set()
-        return web.Response(
-            status=answer.status, text=answer.body, content_type=answer.content_type
-        )
+        return _http(answer)
 
     async def _handle_stream(self, request: web.Request) -> web.StreamResponse:
         refusal = self._refusal(request)
         if refusal is not None:
             self._counters["refused"] += 1
             return refusal
-        session = self.venue.open(request.path, request.query)
+        turned_away = self.venue.refusal(request.headers)
+        session = turned_away or self.venue.open(request.path, request.query)
         if session is None:
             return web.Response(status=404)
+        if isinstance(session, Response):
+            self._counters["refused"] += 1
+            return _http(session)
         limits = self.venue.allowed
         stream = web.WebSocketResponse(
+            autoping=False,  # a venue may count pings, and miss a pong
             compress=False,
             max_msg_size=limits.inbound_bytes_max,
             timeout=STOP_TIMEOUT_S,
@@ -255,24 +264,54 @@ class Host:
         self.venue.sessions.add(session)
         self._counters["connects"] += 1
         self._notify(Notice(name, "connected", f"connection={connection.number}"))
-        sender = asyncio.create_task(connection.send_forever())
-        sender.add_done_callback(self._on_sender_done)
+        tasks = [
+            asyncio.create_task(connection.send_forever()),
+            asyncio.create_task(connection.ping_forever(self.venue.no_pong)),
+        ]
+        for task in tasks:
+            task.add_done_callback(self._on_task_done)
         try:
             for frame in self.venue.greet(session):
                 connection.offer(frame)
             fault = self.board.find("drop")
             if fault is not None:
                 self._drop(connection, fault)
-            async for message in stream:
-                if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
-                    break
-                for frame in self.venue.receive(session, message.data):
-                    connection.offer(frame)
-                self.talked.set()
+            await self._listen(connection, stream)
         finally:
             self.connections.discard(connection)
             self.venue.sessions.discard(session)
-            sender.cancel()
-            await asyncio.gather(sender, return_exceptions=True)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
             detail = f"connection={connection.number} code={stream.close_code}"
             self._notify(Notice(name, "disconnected", detail))
+
+    async def _listen(
+        self, connection: Connection, stream: web.WebSocketResponse
+    ) -> None:
+        session = connection.session
+        async for message in stream:
+            if message.type is WSMsgType.PING:
+                await stream.pong(message.data)
+            elif message.type is WSMsgType.PONG:
+                connection.on_pong()
+            elif message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
+                break
+            if session.ending is not None:
+                continue
+            if message.type in (WSMsgType.PING, WSMsgType.PONG):
+                session.heard(self.venue.clock.monotonic_s())
+            else:
+                for frame in self.venue.receive(session, message.data):
+                    connection.offer(frame)
+            self.close_ended()
+            self.talked.set()
+
+
+def _http(answer: Response) -> web.Response:
+    return web.Response(
+        status=answer.status,
+        text=answer.body,
+        content_type=answer.content_type,
+        headers=answer.headers,
+    )

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -30,14 +30,16 @@ from feedhandler.sim.venues import load
 
 CONTEXT_S = 1.0  # how often oracle, mark and funding move
 EVENTS_AT_ONCE = 32  # before the senders get their turn
+PORT_MAX = 65_535
 REPLAY_LEAD_S = 0.1  # from the first subscription, so that its siblings miss nothing
 
 
 class Simulation:
     """Simulated venues on loopback; an asynchronous context manager.
 
-    With a port, venues take that one and those after it; without, free ones. With a
-    recording, the (single) venue shows it instead of the market, for what it holds.
+    With a port, venues take that one and those after it, with several each its own,
+    without, free ones. With a recording, the (single) venue shows it instead of the
+    market, for what it holds.
     """
 
     def __init__(
@@ -46,7 +48,7 @@ class Simulation:
         seed: int = 7,
         rate: float = 1.0,
         faults: Iterable[Fault | str] = (),
-        port: int = 0,
+        port: int | Sequence[int] = 0,
         *,
         truth_path: str | Path | None = None,
         truth_entries_max: int = TRUTH_ENTRIES_MAX,
@@ -62,13 +64,13 @@ class Simulation:
         self.market = Market(seed)
         self.counters: Counter[str] = Counter()
         self._rate = rate
-        self._port = port
         self._clock = clock
         self._notify = notify or _ignore
         self._venues = [
             load(name)(self.market, clock, limits, cadence)
             for name in dict.fromkeys(venues)
         ]
+        self._ports = _ports(port, len(self._venues))
         self._planned = [self._checked(fault) for fault in faults]
         self._recording = None if replay is None else Recording.load(replay)
         self._replay_speed = replay_speed
@@ -106,11 +108,11 @@ class Simulation:
         self._failure = loop.create_future()
         numbers = itertools.count(1)
         try:
-            for index, venue in enumerate(self._venues):
+            for venue, port in zip(self._venues, self._ports, strict=True):
                 host = Host(
                     venue, self.truth, self.counters, self._notify, self._fail, numbers
                 )
-                await host.start(self._port + index if self._port else 0)
+                await host.start(port)
                 self.hosts.append(host)
                 _, ws_url, rest_url = host.address
                 self._notify(Notice(venue.name, "listening", f"{ws_url} {rest_url}"))
@@ -258,6 +260,7 @@ class Simulation:
             due_s = host.venue.next_tick_s()
             await asyncio.sleep(max(0.0, due_s - self._clock.monotonic_s()))
             host.deliver(host.venue.on_tick())
+            host.close_ended()
 
     async def _run_replay(self, host: Host, recording: Recording) -> None:
         while not any(map(host.venue.wants_replay, host.venue.sessions)):
@@ -286,6 +289,21 @@ class Simulation:
     def _fail(self, error: BaseException) -> None:
         if self._failure is not None and not self._failure.done():
             self._failure.set_exception(error)
+
+
+def _ports(port: int | Sequence[int], count: int) -> list[int]:
+    """The port of each venue, 0 for a free one."""
+    if isinstance(port, int):
+        ports = [port + index if port else 0 for index in range(count)]
+    else:
+        ports = list(port)
+    if len(ports) != count:
+        raise ValueError(f"one port a venue is needed: {count}, not {len(ports)}")
+    if max(ports, default=0) > PORT_MAX:
+        raise ValueError(
+            f"no port for every venue: port={port}, the last is {PORT_MAX}"
+        )
+    return ports
 
 
 async def _wait(event: asyncio.Event, timeout_s: float | None) -> None:

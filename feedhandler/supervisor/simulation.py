@@ -65,10 +65,11 @@ class Simulation:
             arguments += ["--rate", str(self._rate)]
         for fault in self._faults:
             arguments += ["--fault", fault]
-        if self.addresses:
+        if self.is_ready:
             # Started again: the feeds know these addresses already.
-            first = next(iter(self.addresses.values()))
-            arguments += ["--port", str(urlsplit(first.ws_url).port)]
+            for venue in self._venues:
+                port = urlsplit(self.addresses[venue].ws_url).port
+                arguments += ["--port", str(port)]
         return ChildSpec(SIMULATION_ROLE, program(*arguments))
 
     def take_line(self, line: bytes) -> str | None:

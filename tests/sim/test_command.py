@@ -13,17 +13,23 @@ from pathlib import Path
 
 import pytest
 
+from feedhandler.sim import VENUE_NAMES
 from tests.sim.harness import DEADLINE_S, RECORDING, open_stream
 from tests.support import Program, Programs, free_port, wait_until
 
 START_S = 3 * DEADLINE_S  # a process has to import before it can listen
 
 
+ONE = ("--venue", "hyperliquid")
+
+
+def first_lines(program: Program, count: int) -> list[str]:
+    wait_until(lambda: program.stdout().count("\n") >= count, START_S, "the addresses")
+    return program.stdout().splitlines()[:count]
+
+
 def first_line(program: Program) -> str:
-    text = wait_until(
-        lambda: "\n" in program.stdout() and program.stdout(), START_S, "an address"
-    )
-    return str(text).splitlines()[0]
+    return first_lines(program, 1)[0]
 
 
 def bbo_of(url: str) -> object:
@@ -40,19 +46,22 @@ def test_sim_prints_its_address_serves_and_ends_cleanly(
     programs: Programs, number: int
 ) -> None:
     program = programs.feedhandler("sim", "--json", "--seed", "3")
-    address = json.loads(first_line(program))
-    assert list(address) == ["venue", "ws_url", "rest_url"]
-    assert address["venue"] == "hyperliquid"
-    assert bbo_of(address["ws_url"])
+    lines = first_lines(program, len(VENUE_NAMES))
+    addresses = {row["venue"]: row for row in map(json.loads, lines)}
+    assert tuple(addresses) == VENUE_NAMES
+    assert all(
+        list(row) == ["venue", "ws_url", "rest_url"] for row in addresses.values()
+    )
+    assert bbo_of(addresses["hyperliquid"]["ws_url"])
     assert program.stop(number) == 0
     notices = [json.loads(line) for line in program.stderr().splitlines()]
     told = [notice["what"] for notice in notices]
-    assert told == ["listening", "connected", "disconnected"]
-    assert len(program.stdout().splitlines()) == 1
+    assert told == ["listening"] * len(lines) + ["connected", "disconnected"]
+    assert program.stdout().splitlines() == lines
 
 
 def test_lines_for_people_tell_connections_and_faults(programs: Programs) -> None:
-    program = programs.feedhandler("sim", "--fault", "mute@0s+100ms")
+    program = programs.feedhandler("sim", *ONE, "--fault", "mute@0s+100ms")
     venue, what, ws_url, _ = first_line(program).split()
     assert (venue, what) == ("hyperliquid", "listening")
     bbo_of(ws_url)
@@ -65,7 +74,7 @@ def test_lines_for_people_tell_connections_and_faults(programs: Programs) -> Non
 
 def test_sim_listens_on_loopback_only(programs: Programs) -> None:
     port = free_port()
-    program = programs.feedhandler("sim", "--port", str(port))
+    program = programs.feedhandler("sim", *ONE, "--port", str(port))
     assert f":{port}/" in first_line(program)
     wanted = f"{port:04X}"
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()]
@@ -75,11 +84,24 @@ def test_sim_listens_on_loopback_only(programs: Programs) -> None:
     assert not [row for row in rows[1:] if row[1].endswith(f":{wanted}")]
 
 
+def test_each_venue_takes_its_own_port(programs: Programs) -> None:
+    ports = [free_port(), free_port()]
+    arguments = [word for port in ports for word in ("--port", str(port))]
+    venues = ("--venue", "lighter", *ONE)
+    program = programs.feedhandler("sim", "--json", *venues, *arguments)
+    rows = [json.loads(line) for line in first_lines(program, 2)]
+    assert [row["venue"] for row in rows] == ["lighter", "hyperliquid"]
+    for row, port in zip(rows, ports, strict=True):
+        assert f":{port}" in row["ws_url"]
+
+
 def test_sim_ends_after_its_time_and_writes_the_truth(
     programs: Programs, tmp_path: Path
 ) -> None:
     path = tmp_path / "truth.jsonl"
-    program = programs.feedhandler("sim", "--json", "--for", "3", "--truth", path)
+    program = programs.feedhandler(
+        "sim", *ONE, "--json", "--for", "1.5", "--truth", path
+    )
     assert bbo_of(json.loads(first_line(program))["ws_url"])
     assert program.wait() == 0
     entry = json.loads(path.read_text().splitlines()[0])
@@ -97,7 +119,7 @@ def test_taken_port_is_exit_5_with_what_to_do(programs: Programs) -> None:
 
 
 def test_full_disk_is_exit_5_with_its_reason(programs: Programs) -> None:
-    program = programs.feedhandler("sim", "--json", "--truth", "/dev/full")
+    program = programs.feedhandler("sim", *ONE, "--json", "--truth", "/dev/full")
     bbo_of(json.loads(first_line(program))["ws_url"])
     assert program.wait() == 5
     assert "cannot write: file=/dev/full" in program.stderr()
@@ -108,12 +130,16 @@ def test_full_disk_is_exit_5_with_its_reason(programs: Programs) -> None:
     ("arguments", "words"),
     [
         (["--fault", "muet"], "did you mean mute?"),
-        (["--fault", "lighter:mute"], "not simulated"),
-        (["--venue", "nowhere"], "simulated venues: hyperliquid"),
-        (["--replay", "nowhere.jsonl"], "cannot read recording"),
+        ([*ONE, "--fault", "lighter:mute"], "not simulated"),
+        (["--venue", "nowhere"], "simulated venues: aster, extended"),
+        ([*ONE, "--replay", "nowhere.jsonl"], "cannot read recording"),
+        (["--replay", str(RECORDING)], "by exactly one venue"),
+        (["--venue", "aster", "--replay", str(RECORDING)], "venue=aster"),
         (["--truth", "nowhere/truth.jsonl"], "cannot write"),
         (["--rate", "0"], "--rate"),
         (["--port", "70000"], "--port"),
+        (["--port", "7001", "--port", "7002"], "one port a venue"),
+        (["--port", "65535"], "no port for every venue"),
     ],
 )
 def test_wrong_usage_is_exit_2_with_its_reason(
@@ -128,7 +154,7 @@ def test_wrong_usage_is_exit_2_with_its_reason(
 
 def test_replay_is_served_by_the_command(programs: Programs) -> None:
     program = programs.feedhandler(
-        "sim", "--json", "--replay", RECORDING, "--replay-speed", "20", "--loop"
+        "sim", *ONE, "--json", "--replay", RECORDING, "--replay-speed", "20", "--loop"
     )
     data = bbo_of(json.loads(first_line(program))["ws_url"])
     assert isinstance(data, dict)
@@ -175,7 +201,7 @@ def test_unread_output_does_not_stop_the_venues(tmp_path: Path) -> None:
     programs = Programs(tmp_path)
     source = "import sys; from feedhandler.cli import main; sys.exit(main())"
     process = subprocess.Popen(
-        [sys.executable, "-c", source, "sim", "--json"],
+        [sys.executable, "-c", source, "sim", *ONE, "--json"],
         stdout=subprocess.PIPE,
         stderr=writer,
         env=programs.environment(),

@@ -78,7 +78,7 @@ def test_text_off_the_grid_is_refused(text: str) -> None:
 @pytest.mark.parametrize("seed", range(4))
 def test_every_book_is_legal_ordered_and_open(seed: int) -> None:
     market = Market(seed)
-    for _ in range(2000):
+    for _ in range(1000):
         asset = market.assets[market.step().asset]
         for grid in FIVE_FIGURES:
             bids, asks = ladder(asset, grid)

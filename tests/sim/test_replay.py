@@ -22,7 +22,7 @@ from tests.sim.harness import (
     touch,
 )
 
-SPEED = 20.0
+SPEED = 40.0
 COUNT = 55
 NEGATIVE_SIZE = (
     '{"recv_ns":1,"msg":{"channel":"l2Book","data":{"coin":"BTC","time":1,'

@@ -36,6 +36,14 @@ def test_second_start_asks_for_the_same_port() -> None:
     assert simulation.spec().command[-2:] == ("--port", "81")
 
 
+def test_second_start_asks_for_the_port_of_each_venue() -> None:
+    simulation = Simulation(["lighter", "hyperliquid"])
+    simulation.take_line(LINE)
+    simulation.take_line(LINE.replace(b"hyperliquid", b"lighter").replace(b"81", b"7"))
+    wanted = ("--port", "7", "--port", "81")
+    assert simulation.spec().command[-4:] == wanted
+
+
 def test_addresses_reach_a_feed_as_variables_the_configuration_knows() -> None:
     with closing(Simulation(["hyperliquid"])) as simulation:
         simulation.take_line(LINE)

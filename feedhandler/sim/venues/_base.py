@@ -19,17 +19,20 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import ClassVar, NamedTuple
 
 from feedhandler.sim.clock import Clock, ExchangeClock
+from feedhandler.sim.faults import FaultBoard
 from feedhandler.sim.ladder import Book, crossed, without
 from feedhandler.sim.limits import Budget, Limits
 from feedhandler.sim.market import Event, Market
 from feedhandler.sim.truth import Top
 
+CUT = 1006  # the code of a stream that ends without a closing frame
 HELLO, ACK, ERROR, PONG, REPLY, DATA = range(6)  # kinds of frames
 
 
@@ -61,15 +64,35 @@ class Response(NamedTuple):
     status: int
     body: str
     content_type: str = "application/json"
+    headers: Mapping[str, str] = MappingProxyType({})
+
+
+class Ending(NamedTuple):
+    """How the stream of a session that is over is closed."""
+
+    code: int
+    reason: str = ""
 
 
 @dataclass(eq=False, slots=True)
 class Session:
-    """The subscriptions of one connection."""
+    """The subscriptions of one connection; one that was ended is over for good.
+
+    Its client is not listened to any more, and the host closes the stream once what
+    is queued for it was sent.
+    """
 
     path: str
     query: Mapping[str, str]
     topics: set[Hashable] = field(default_factory=set)
+    ending: Ending | None = None
+
+    def heard(self, now_s: float) -> None:
+        """The client said something; that may be a protocol ping or pong."""
+
+    def end(self, ending: Ending) -> None:
+        self.ending = ending
+        self.topics.clear()
 
 
 class Venue(ABC):
@@ -80,6 +103,7 @@ class Venue(ABC):
     rest_path: ClassVar[str]
     limits: ClassVar[Limits] = Limits()
     cadence: ClassVar[Mapping[str, float]]  # seconds between frames, by channel
+    no_pong: ClassVar[Ending] = Ending(CUT)  # how a session ends whose pong is late
 
     def __init__(
         self,
@@ -96,14 +120,19 @@ class Venue(ABC):
         self.sessions: set[Session] = set()  # of open connections, kept by the host
         self.request_budget = Budget(self.allowed.requests_per_minute)
         self.rest_budget = Budget(self.allowed.rest_weight_per_minute)
-        # Faults, set by the host.
+        # Faults: the host keeps the board, and sets what follows from it.
+        self.board = FaultBoard()
         self.is_quiet = False  # the market is not looked at
         self.is_crossed = False
         self.missing_side = ""
         self.is_deaf = False  # subscriptions are accepted and not served
 
-    def open(self, path: str, query: Mapping[str, str]) -> Session | None:
-        """A session for a stream at this path, or None if there is none."""
+    def refusal(self, headers: Mapping[str, str]) -> Response | None:
+        """Why a request or a new stream with these headers is turned away, or None."""
+        return None
+
+    def open(self, path: str, query: Mapping[str, str]) -> Session | Response | None:
+        """A session for a stream, why it is refused, or None if there is no such."""
         return Session(path, query) if path == self.stream_path else None
 
     def subscription_count(self) -> int:
@@ -144,7 +173,7 @@ class Venue(ABC):
 
     def begin_replay(self, messages: list[dict[str, object]]) -> None:
         """Prepare to show these recorded frames instead of the market."""
-        raise NotImplementedError(f"no replay for venue={self.name}")
+        raise ValueError(f"no recording can be replayed: venue={self.name}")
 
     def replay(self, message: dict[str, object], shift_ms: int) -> list[Push]:
         raise NotImplementedError(f"no replay for venue={self.name}")
@@ -163,12 +192,10 @@ def _names() -> tuple[str, ...]:
 VENUE_NAMES = _names()
 
 
-def load(name: str) -> Callable[..., Venue]:
+def load(name: str) -> type[Venue]:
     """The class of a venue, which its module calls `VENUE`."""
     if name not in VENUE_NAMES:
         known = ", ".join(VENUE_NAMES)
         raise ValueError(f"unknown venue {name!r}; simulated venues: {known}")
-    venue: Callable[..., Venue] = importlib.import_module(
-        f"feedhandler.sim.venues.{name}"
-    ).VENUE
+    venue: type[Venue] = importlib.import_module(f"feedhandler.sim.venues.{name}").VENUE
     return venue

@@ -1,0 +1,381 @@
+"""The simulated Extended itself: who gets which frame, and when.
+
+Owns the cadence of each channel and the requests of v2. What a frame says under which
+number is `stream`'s, REST's answers are `info`'s.
+
+    v1   the path is the subscription; a snapshot at once, then deltas, and from time to
+         time a fresh snapshot; what the client says is not listened to
+    v2   subscriptions by JSON-RPC, many on one connection
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from random import Random
+from typing import ClassVar, Final
+
+from feedhandler.sim.clock import Clock
+from feedhandler.sim.faults import Fault
+from feedhandler.sim.limits import Limits
+from feedhandler.sim.market import Event, Market, Trade
+from feedhandler.sim.venues._base import (
+    ACK,
+    ERROR,
+    PONG,
+    REPLY,
+    Ending,
+    Frame,
+    Push,
+    Request,
+    Response,
+    Session,
+    Venue,
+)
+from feedhandler.sim.venues.extended import info, requests
+from feedhandler.sim.venues.extended.listings import LISTINGS, RECENT_TRADES, Json, Perp
+from feedhandler.sim.venues.extended.render import (
+    dump,
+    funding_data,
+    price_data,
+    price_text,
+    size_text,
+)
+from feedhandler.sim.venues.extended.requests import Refused, Topic, request_id
+from feedhandler.sim.venues.extended.stream import (
+    Content,
+    Stream,
+    Subscription,
+    Writer,
+)
+
+# Recorded ids are milliseconds since this epoch (2010-11-04), shifted, plus a number.
+TRADE_EPOCH_MS = 1_288_834_974_657
+TRADE_ID_SHIFT = 22
+PAST_MS = 240_000  # how far back the 50 trades of the recording went
+DATA_FIRST_EVERY = 3  # so often a v2 subscription's data comes before its answer
+
+
+class Extended(Venue):
+    name = "extended"
+    stream_path = requests.V1
+    rest_path = info.ROOT
+    # No limit of streams is documented: these protect us. REST counts requests.
+    limits: ClassVar[Limits] = Limits(
+        connections_max=500,
+        connects_per_minute=3000,
+        rest_weight_per_minute=1000,
+        silence_s=86_400.0,
+        ping_s=15.0,
+        pong_s=10.0,
+    )
+    no_pong: ClassVar[Ending] = Ending(1011, "Ping timeout")  # as an operator saw it
+    # Documented for the books; prices came about once a second in the recording.
+    # Funding is charged hourly, on the hour of the wall clock.
+    cadence: ClassVar[Mapping[str, float]] = {
+        "orderbooks": 0.1,
+        "orderbooks.1": 0.01,
+        "snapshot": 60.0,
+        "prices.mark": 1.0,
+        "prices.index": 1.0,
+        "funding-rates": 3600.0,
+    }
+
+    def __init__(
+        self,
+        market: Market,
+        clock: Clock,
+        limits: Limits | None = None,
+        cadence: Mapping[str, float] | None = None,
+    ) -> None:
+        super().__init__(market, clock, limits, cadence)
+        self._random = Random(f"{market.seed}:{self.name}")
+        self._trade_ms = 0
+        self._trade_number = 0
+        self._perps: dict[str, Perp] = {}
+        self._by_asset: dict[str, Perp] = {}
+        for listing in LISTINGS:
+            perp = Perp(listing, market.assets.get(listing.asset), market.seed)
+            self._perps[listing.symbol] = perp
+            self._update(perp)
+            if listing.asset:
+                self._by_asset[listing.asset] = perp
+        self._invent_past()
+        self._live = {perp.symbol: perp for perp in self._by_asset.values()}
+        self._writer = Writer(self._find, list(self._live))
+        timed = (name for name in self.every_s if name != "snapshot")
+        self._due_s = dict.fromkeys(timed, clock.monotonic_s())
+        self._due_s["funding-rates"] = self._next_funding_s()
+
+    # The market.
+
+    def on_event(self, event: Event) -> list[Push]:
+        perp = self._by_asset.get(event.asset)
+        if perp is None:
+            return []
+        pushes: list[Push] = []
+        if event.trade is not None:
+            now_ms = self.time.now_ms()
+            rows = self._fill(perp, event.trade, now_ms)
+            if rows:
+                pushes = self._tell("trades", perp, Content(rows, now_ms))
+        self._update(perp)
+        return pushes
+
+    def refresh(self) -> list[Push]:
+        """Look at every book anew; a gap that happens once waits for its frame.
+
+        What changed leaves at the next tick, as anything does.
+        """
+        for perp in self._perps.values():
+            self._update(perp)
+        for _, subscription in self._subscriptions():
+            for perp in subscription.perps:
+                gap = self._find("gap", subscription.topic.channel, perp.symbol)
+                if gap is not None and gap.duration_s is None:
+                    subscription.losing.add(perp.symbol)
+        return []
+
+    def next_tick_s(self) -> float:
+        """The next due time; the 10 ms of the touch count while somebody listens."""
+        is_heard = any(one.topic.option == "1" for _, one in self._subscriptions())
+        return min(
+            due_s
+            for channel, due_s in self._due_s.items()
+            if is_heard or channel != "orderbooks.1"
+        )
+
+    def on_tick(self) -> list[Push]:
+        now_s = self.clock.monotonic_s()
+        pushes: list[Push] = []
+        for channel, due_s in self._due_s.items():
+            if due_s > now_s:
+                continue
+            self._due_s[channel] = now_s + self.every_s[channel]
+            if channel == "funding-rates":
+                self._due_s[channel] = self._next_funding_s()
+            if channel.startswith("orderbooks"):
+                pushes += self._books(channel, now_s)
+                continue
+            for perp in self._live.values():
+                content = self._content(channel, perp)
+                pushes += self._tell(channel, perp, content)
+        return pushes
+
+    def _books(self, channel: str, now_s: float) -> list[Push]:
+        """The changes of a tick, and on v1 the fresh snapshots that are due."""
+        now_ms = self.time.now_ms()
+        pushes: list[Push] = []
+        for stream, subscription in self._subscriptions():
+            if subscription.topic.channel != channel:
+                continue
+            write: Callable[..., Frame | None] = self._writer.change
+            if subscription.snapshot_due_s <= now_s:
+                subscription.snapshot_due_s = now_s + self.every_s["snapshot"]
+                write = self._writer.snapshot
+            for perp in subscription.perps:
+                frame = write(stream, subscription, perp, now_ms)
+                if frame is not None:
+                    pushes.append(Push(stream.key, frame))
+        return pushes
+
+    def _tell(self, channel: str, perp: Perp, content: Content) -> list[Push]:
+        """One frame for each connection that listens to a channel of a market."""
+        pushes: list[Push] = []
+        for stream, subscription in self._subscriptions():
+            if subscription.topic.channel == channel and perp in subscription.perps:
+                frame = self._writer.frame(stream, subscription, perp.symbol, content)
+                pushes.append(Push(stream.key, frame))
+        return pushes
+
+    def _subscriptions(self) -> list[tuple[Stream, Subscription]]:
+        return [
+            (session, subscription)
+            for session in self.sessions
+            if isinstance(session, Stream)
+            for subscription in session.subscriptions.values()
+        ]
+
+    def _content(self, channel: str, perp: Perp) -> Content:
+        now_ms = self.time.now_ms()
+        if channel == "funding-rates":
+            return Content(funding_data(perp, now_ms), now_ms)
+        option = channel.partition(".")[2]
+        return Content(price_data(perp, option, now_ms), now_ms)
+
+    def _next_funding_s(self) -> float:
+        """Monotonic time of the next whole period of the venue's wall clock."""
+        period_ms = max(1, round(self.every_s["funding-rates"] * 1000))
+        left_ms = period_ms - self.time.now_ms() % period_ms
+        return self.clock.monotonic_s() + left_ms / 1000
+
+    def _update(self, perp: Perp) -> None:
+        if not self.is_quiet:
+            perp.follow_market()
+        perp.book = self.of_market(perp.market_book)
+        perp.shown, perp.fault = self.of_stream(perp.book)
+
+    def _fill(self, perp: Perp, trade: Trade, now_ms: int) -> list[Json]:
+        """The rows of a trade against the book as it was before it."""
+        side = perp.book.asks if trade.buy else perp.book.bids
+        if not side:
+            return []
+        size = max(1, round(side[0].size * trade.share))
+        count = min(trade.fills, size)
+        shares = [size // count] * (count - 1)
+        shares.append(size - sum(shares))
+        rows = [
+            {
+                "i": self._trade_id(now_ms),
+                "m": perp.symbol,
+                "S": "BUY" if trade.buy else "SELL",
+                "tT": "TRADE",
+                "T": now_ms,
+                "p": price_text(perp, side[0].price),
+                "q": size_text(perp, share),
+            }
+            for share in shares
+        ]
+        perp.trades.extend(rows)
+        return rows
+
+    def _trade_id(self, now_ms: int) -> int:
+        """An id beyond 2^53 that grows with time, not by one."""
+        if now_ms > self._trade_ms:
+            self._trade_ms, self._trade_number = now_ms, 0
+        self._trade_number += self._random.randrange(1, 5)
+        age_ms = self._trade_ms - TRADE_EPOCH_MS
+        return (age_ms << TRADE_ID_SHIFT) + self._trade_number
+
+    def _invent_past(self) -> None:
+        """Trades from before the start, so that the first frame can replay some."""
+        now_ms = self.time.now_ms()
+        past = [
+            (now_ms - self._random.randrange(500, PAST_MS), perp)
+            for perp in self._by_asset.values()
+            for _ in range(RECENT_TRADES)
+        ]
+        for time_ms, perp in sorted(past, key=lambda one: one[0]):
+            trade = Trade(self._random.random() < 0.5, self._random.uniform(0, 0.3), 1)
+            self._fill(perp, trade, time_ms)
+
+    # What clients say.
+
+    def refusal(self, headers: Mapping[str, str]) -> Response | None:
+        """Turn away whoever does not name its program."""
+        given = {name.lower() for name, value in headers.items() if value}
+        return None if "user-agent" in given else Response(403, "", "text/plain")
+
+    def open(self, path: str, query: Mapping[str, str]) -> Session | None:
+        if path == requests.V2:
+            return Stream(path, query, version=2, seq=0)
+        if requests.of_path(path, query, self._live) is None:
+            return None
+        return Stream(path, query)
+
+    def greet(self, session: Session) -> list[Frame]:
+        topic = requests.of_path(session.path, session.query, self._live)
+        if topic is None or not isinstance(session, Stream):
+            return []
+        return self._subscribe(session, topic)
+
+    def receive(self, session: Session, text: str | bytes) -> list[Frame]:
+        if not isinstance(session, Stream) or session.version == 1:
+            return []
+        request = requests.parse(text)
+        if request is None:
+            return [_error({}, *requests.PARSE_ERROR)]
+        if not isinstance(request, dict):
+            return [_error({}, *requests.INVALID_REQUEST)]
+        method = request.get("method")
+        if method == "ping":
+            return [_result(request, PONG)]
+        if method == "list-subscriptions":
+            held = sorted(topic.id for topic in session.subscriptions)
+            return [_result(request, REPLY, subscriptions=held)]
+        if method not in ("subscribe", "unsubscribe"):
+            return [_error(request, *requests.UNKNOWN_METHOD)]
+        topic = requests.of_params(request.get("params"), self._live)
+        if isinstance(topic, Refused):
+            return [_error(request, *topic)]
+        if topic is None:
+            return []
+        if method == "unsubscribe":
+            session.subscriptions.pop(topic, None)
+            return [_result(request, ACK)]
+        data = self._subscribe(session, topic)
+        answer = _result(request, ACK, subscription=topic.id)
+        session.asked += 1
+        if session.asked % DATA_FIRST_EVERY == 0:
+            return [*data, answer]
+        return [answer, *data]
+
+    def _subscribe(self, stream: Stream, topic: Topic) -> list[Frame]:
+        """Begin a topic, anew if it is held, and return its first frames."""
+        stream.subscriptions.pop(topic, None)
+        if self.is_deaf:
+            return []
+        now_s, now_ms = self.clock.monotonic_s(), self.time.now_ms()
+        perps = [self._live[topic.symbol]] if topic.symbol else [*self._live.values()]
+        if topic.option == "rfq":
+            perps = []  # no market here is one for quotes on request
+        is_renewed = stream.version == 1 and topic.option == "full"
+        due_s = now_s + self.every_s["snapshot"] if is_renewed else float("inf")
+        subscription = Subscription(topic, perps, due_s, now_ms)
+        stream.subscriptions[topic] = subscription
+        if topic.scope == "trades":
+            return self._past_trades(stream, subscription, now_ms)
+        frames: list[Frame] = []
+        for perp in perps:
+            if topic.scope == "orderbooks":
+                frame = self._writer.snapshot(stream, subscription, perp, now_ms)
+            else:
+                content = self._content(topic.channel, perp)
+                frame = self._writer.frame(stream, subscription, perp.symbol, content)
+            frames.append(frame)
+        return frames
+
+    def _past_trades(
+        self, stream: Stream, subscription: Subscription, now_ms: int
+    ) -> list[Frame]:
+        """The replay of v2: the last trades, oldest first."""
+        rows = [row for perp in subscription.perps for row in perp.trades]
+        if stream.version == 1 or not rows:
+            return []
+        content = Content(sorted(rows, key=_number)[-RECENT_TRADES:], now_ms)
+        symbol = subscription.topic.symbol
+        return [self._writer.frame(stream, subscription, symbol, content)]
+
+    # REST.
+
+    def rest(self, request: Request) -> Response:
+        if not self.rest_budget.take(1, self.clock.monotonic_s()):
+            return info.TOO_MANY
+        if self._find("wrong_symbol", "rest", "") is not None:
+            request = info.about_next_market(request, list(self._live))
+        now_ms = self.time.now_ms()
+        return info.answer(request, self._perps, self.market.seed, now_ms)
+
+    # Faults.
+
+    def _find(self, kind: str, channel: str, symbol: str) -> Fault | None:
+        return self.board.find(kind, channel, symbol)
+
+
+VENUE: Final = Extended
+
+
+def _number(row: Json) -> int:
+    number: int = row["i"]
+    return number
+
+
+def _result(request: Json, kind: int, **facts: object) -> Frame:
+    result = {"method": request["method"], "status": "OK", **facts}
+    body = {"id": request_id(request), "result": result, "jsonrpc": "2.0"}
+    return Frame(dump(body), kind)
+
+
+def _error(request: Json, code: int, message: str) -> Frame:
+    error = {"code": code, "message": message}
+    body = {"id": request_id(request), "error": error, "jsonrpc": "2.0"}
+    return Frame(dump(body), ERROR)
