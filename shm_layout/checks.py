@@ -8,13 +8,23 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 
 from shm_layout import identity
 from shm_layout.errors import SegmentNotReady, SegmentRefused
 from shm_layout.limits import Capacities
-from shm_layout.schema import HEADER, LAYOUT_DIGEST, LAYOUT_VERSION, MAGIC, Plan
+from shm_layout.schema import (
+    HEADER,
+    LAYOUT_DIGEST,
+    LAYOUT_VERSION,
+    MAGIC,
+    OWNER,
+    Plan,
+)
 
 MODE = 0o600
+_HOLDER_S = 0.5
+_POLL_S = 0.005
 _BLOCK_BYTES = 1 << 20
 _READY = HEADER.offsets["ready"]
 
@@ -155,3 +165,21 @@ def capacities_of(values: dict[str, int | bytes]) -> Capacities:
 def text(value: int | bytes) -> str:
     assert isinstance(value, bytes)
     return value.rstrip(b"\0").decode("utf-8", "replace")
+
+
+def holder_of(fd: int) -> int:
+    """Return the pid of the lock's holder, 0 when it does not tell in time.
+
+    It enters itself just after it has the lock: until then its predecessor's pid, or
+    none, stands there.
+    """
+    deadline_s = time.monotonic() + _HOLDER_S
+    offset = HEADER.size_bytes + OWNER.offsets["pid"]
+    while True:
+        words = os.pread(fd, 16, offset).ljust(16, b"\0")
+        pid, start_ticks = (int.from_bytes(words[i : i + 8], "little") for i in (0, 8))
+        if identity.is_alive(pid, start_ticks):
+            return pid
+        if time.monotonic() >= deadline_s:
+            return 0
+        time.sleep(_POLL_S)

@@ -30,6 +30,7 @@ from shm_layout.checks import (
     check_header,
     check_object,
     check_ours,
+    holder_of,
     read_header,
     text,
 )
@@ -273,13 +274,7 @@ def _lock(name: str, fd: int) -> None:
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        raise SegmentBusy(name, _pid_of(fd)) from error
-
-
-def _pid_of(fd: int) -> int:
-    offset = HEADER.size_bytes + OWNER.offsets["pid"]
-    word = os.pread(fd, 8, offset)
-    return int.from_bytes(word, "little") if len(word) == 8 else 0
+        raise SegmentBusy(name, holder_of(fd)) from error
 
 
 def _inode_of(name: str) -> int:
