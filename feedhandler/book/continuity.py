@@ -24,7 +24,7 @@ venue that starts its numbers anew within a session meets the watchdog, not sile
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Final
+from typing import ClassVar, Final
 
 SEQUENCE_NONE: Final = -1  # the venue sent none
 
@@ -50,6 +50,9 @@ class Rule(ABC):
     """What every rule remembers. After a `GAP`, `expected` and `received` are told."""
 
     __slots__ = ("expected", "is_following", "last", "received", "unlinked")
+
+    # What a gap is called where resyncs are counted.
+    gap_reason: ClassVar[str] = "seq_gap"
 
     def __init__(self) -> None:
         # The last step that was applied, and whether changes may follow it.
@@ -145,6 +148,8 @@ class NonceChain(Rule):
     """
 
     __slots__ = ()
+
+    gap_reason = "nonce_gap"
 
     def judge_delta(
         self,

@@ -7,9 +7,10 @@
         ▲                                                         │
         └────────────────────── good quote ───────────────────────┘
 
-Owns one symbol's last top and that state. Time is passed in; sequence numbers are not
-compared here. While SYNCING a new resync is asked for at most once in a growing gap, so
-that a venue which sends only crossed books is not stormed.
+Owns one symbol's last top and that state. Time is passed in. Tops are ordered by the
+venue's sequence where it has one, else by its time. While SYNCING a new resync is asked
+for at most once in a growing gap, so that a venue which sends only crossed books is not
+stormed.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from __future__ import annotations
 from math import nan
 from typing import Final
 
+from feedhandler.book.continuity import APPLY, Rule
+from feedhandler.book.continuity import DUPLICATE as SEEN
 from feedhandler.events import (
     FLAG_LOCKED,
     FLAG_ONE_SIDED,
@@ -35,6 +38,7 @@ ACCEPTED: Final = 0
 REGRESSED: Final = 1  # older than the last: dropped
 CROSSED: Final = 2  # bid above ask: dropped
 RESYNC: Final = 3  # crossed once too often: dropped, and the symbol must be resynced
+DUPLICATE: Final = 4  # the last one again, by the venue's sequence: dropped
 
 
 class TopOfBook:
@@ -48,6 +52,7 @@ class TopOfBook:
         "_crossed_count",
         "_crossed_since_ns",
         "_event_ns",
+        "_order",
         "_resync_allowed_ns",
         "_resync_gap_ns",
         "is_seen",
@@ -55,8 +60,9 @@ class TopOfBook:
         "symbol",
     )
 
-    def __init__(self, symbol: str) -> None:
+    def __init__(self, symbol: str, order: Rule | None = None) -> None:
         self.symbol = symbol
+        self._order = order  # by the venue's sequence; None by the venue's time
 
         # State.
         self.is_seen = False  # a quote was accepted in this session
@@ -83,8 +89,12 @@ class TopOfBook:
     def judge(self, quote: QuoteEvent, recv_ns: int) -> int:
         """Accept a quote and complete its flags, or say why it is dropped."""
         event_ns = quote.event_ns
+        if self._order is not None:
+            order = self._order.judge_snapshot(quote.venue_sequence)
+            if order != APPLY:
+                return DUPLICATE if order == SEEN else REGRESSED
         # A quote without a time cannot be older than one that has a time.
-        if event_ns < self._event_ns and event_ns != TIME_NONE:
+        elif event_ns < self._event_ns and event_ns != TIME_NONE:
             return REGRESSED
         bid = quote.bid
         ask = quote.ask
@@ -115,12 +125,24 @@ class TopOfBook:
         return (
             self._crossed_count > 0
             and now_ns - self._crossed_since_ns >= CROSSED_NS_MAX
-            and self._may_resync(now_ns)
+            and self.may_resync(now_ns)
         )
 
     def restart(self) -> None:
         """Forget the order in time: the next image comes from a new subscription."""
         self._event_ns = TIME_NONE
+        if self._order is not None:
+            self._order.reset()
+
+    def may_resync(self, now_ns: int) -> bool:
+        """Tell whether a resync may begin now; if so, it has, and the gap grows."""
+        if now_ns < self._resync_allowed_ns:
+            return False
+        self.is_syncing = True
+        self._crossed_count = 0
+        self._resync_allowed_ns = now_ns + self._resync_gap_ns
+        self._resync_gap_ns = min(2 * self._resync_gap_ns, RESYNC_GAP_NS_MAX)
+        return True
 
     def _judge_crossed(self, recv_ns: int) -> int:
         if self._crossed_count == 0:
@@ -130,18 +152,9 @@ class TopOfBook:
             self._crossed_count >= CROSSED_COUNT_MAX
             or recv_ns - self._crossed_since_ns >= CROSSED_NS_MAX
         )
-        if is_over and self._may_resync(recv_ns):
+        if is_over and self.may_resync(recv_ns):
             return RESYNC
         return CROSSED
-
-    def _may_resync(self, now_ns: int) -> bool:
-        if now_ns < self._resync_allowed_ns:
-            return False
-        self.is_syncing = True
-        self._crossed_count = 0
-        self._resync_allowed_ns = now_ns + self._resync_gap_ns
-        self._resync_gap_ns = min(2 * self._resync_gap_ns, RESYNC_GAP_NS_MAX)
-        return True
 
     def _settle(self, quote: QuoteEvent) -> None:
         # A quote that ends a doubt is news even if it shows the old prices.
