@@ -44,6 +44,22 @@ class QuoteEvent(Struct, gc=False):
     flags: int = 0
 
 
+class BookEvent(Struct, gc=False):
+    """A whole image of a depth book, or a change that sets absolute sizes, 0 for none.
+
+    Levels are (price, size). `sequence` is the venue's number of this step, `previous`
+    that of the step it follows; -1 where the venue sent none.
+    """
+
+    symbol: str
+    event_ns: int
+    is_snapshot: bool
+    bids: list[tuple[float, float]]
+    asks: list[tuple[float, float]]
+    sequence: int
+    previous: int = -1
+
+
 class TradeEvent(Struct, gc=False):
     """One execution. `trade_id` is 0 when the venue gave none."""
 
@@ -106,6 +122,18 @@ class RefusalEvent(Struct, gc=False):
     text: str
 
 
+class StandingEvent(Struct, gc=False):
+    """The venue says that a subscription stands already: no image will come for it."""
+
+    key: str
+
+
+class ReplyEvent(Struct, gc=False):
+    """The venue pinged us by a frame of its own, which `text` answers."""
+
+    text: str
+
+
 class PongEvent(Struct, gc=False):
     """The venue answered a ping: the link works, which says nothing about its data."""
 
@@ -130,6 +158,7 @@ class NoticeEvent(Struct, gc=False):
 
 Event: TypeAlias = (
     QuoteEvent
+    | BookEvent
     | TradeEvent
     | FundingEvent
     | TickEvent
@@ -137,6 +166,8 @@ Event: TypeAlias = (
     | AckEvent
     | UnsubscribedEvent
     | RefusalEvent
+    | StandingEvent
+    | ReplyEvent
     | PongEvent
     | RejectEvent
     | NoticeEvent

@@ -20,6 +20,7 @@ NAMES: Final = (
     "regressed",
     "crossed",
     "duplicates",
+    "before_image",
     # Tolerated.
     "bad_level",
     "unsorted",

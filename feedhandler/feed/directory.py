@@ -2,7 +2,8 @@
 
 Owns the cached answer of the venue's discovery and the instruments of the segment. The
 cache holds the venue's own bytes, so that it is read by the same decoder. Nothing here
-waits: without a cache the naming rule serves until an answer came.
+waits: without a cache the naming rule serves until an answer came. Where a venue knows
+its markets by id, a market without one has its entry, and is followed once it has one.
 """
 
 from __future__ import annotations
@@ -46,8 +47,9 @@ class Directory:
         self._writer = writer
         self._cache_path = cache_path
 
-        # Symbol -> market and index of the segment.
-        self._markets: dict[str, Market] = {}
+        # Each market with its index of the segment; and those that can be followed, by
+        # what events call them.
+        self._markets: list[tuple[Market, int]] = []
         self.indexes: dict[str, int] = {}
 
         self._enter(self._load())
@@ -74,8 +76,8 @@ class Directory:
 
     def renew_ticks(self) -> None:
         """Enter the price step of markets where it depends on the price."""
-        for symbol, market in self._markets.items():
-            record = self._writer.read_slot(self.indexes[symbol])
+        for market, index in self._markets:
+            record = self._writer.read_slot(index)
             if record is None:
                 continue
             fields = QUOTE.struct.unpack(record)
@@ -98,17 +100,23 @@ class Directory:
             known = {market.symbol for market in markets}
             for symbol in found.keys() - known:
                 log.event("instrument_not_listed", symbol=symbol)
-        indexes: dict[str, int] = {}
+        entered: list[tuple[Market, int]] = []
         for symbol, market in found.items():
             try:
-                indexes[symbol] = self._writer.add_instrument(
+                index = self._writer.add_instrument(
                     self._instrument(market, market.tick)
                 )
             except ValueError as error:
                 raise UsageError(f"instrument {symbol!r}: {error}") from error
-        self._writer.retire_instruments(set(indexes.values()))
-        self._markets = found
-        self.indexes = indexes
+            entered.append((market, index))
+        self._writer.retire_instruments({index for _, index in entered})
+        self._markets = entered
+        is_id_needed = self._venue.has_market_ids
+        self.indexes = {
+            market.key: index
+            for market, index in entered
+            if market.market_id or not is_id_needed
+        }
 
     def _instrument(self, market: Market, tick: float) -> Instrument:
         return Instrument(

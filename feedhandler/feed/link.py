@@ -66,6 +66,7 @@ class Link:
         self._state_file = state_file
         self._fail = fail
         self._trades: dict[str, TradeFilter] = {}
+        self._has_markets = asyncio.Event()
 
         # The current connection.
         self._number = writer.session
@@ -90,6 +91,9 @@ class Link:
 
     async def run(self) -> None:
         """Keep a session open until cancelled, which is how a process ends it."""
+        if not self._directory.indexes:
+            log.event("waiting", reason="discovery")
+            await self._has_markets.wait()
         await self._wait(self._backoff.remaining_ms(_wall_ms()), "restart")
         while True:
             await self._wait(self._budget_wait_ms(), "connects_per_minute")
@@ -111,6 +115,8 @@ class Link:
     def follow(self) -> None:
         """Subscribe what the directory has newly learnt."""
         self._publisher.set_indexes(self._directory.indexes)
+        if self._directory.indexes:
+            self._has_markets.set()
         if self._session is not None:
             self._note_trades()
             self._session.follow(self._directory.indexes)

@@ -12,15 +12,16 @@ requests are due by the clock, never by what was read.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from feedhandler.book.top import ACCEPTED, CROSSED, REGRESSED, RESYNC, TopOfBook
+from feedhandler.book.top import ACCEPTED
 from feedhandler.book.trades import TradeFilter
 from feedhandler.codec.frame import FrameError
 from feedhandler.events import (
     AckEvent,
+    BookEvent,
     Event,
     FundingEvent,
     NoticeEvent,
@@ -28,10 +29,13 @@ from feedhandler.events import (
     QuoteEvent,
     RefusalEvent,
     RejectEvent,
+    ReplyEvent,
+    StandingEvent,
     SyncingEvent,
     TickEvent,
     TradeEvent,
 )
+from feedhandler.feed.books import Books, Count
 from feedhandler.feed.labels import Ending, ending
 from feedhandler.feed.rejects import RejectShare
 from feedhandler.feed.subscriptions import Subscriptions
@@ -41,9 +45,7 @@ from feedhandler.venues._base import Options, Venue
 PAUSE_NS_MAX: Final = 1_000_000_000
 NOTES_MAX: Final = 64
 KINDS_MAX: Final = 64
-RESUBSCRIBES_MAX: Final = 2
 
-Count = Callable[[str, int], None]
 Note = tuple[str, dict[str, object]]
 
 
@@ -83,9 +85,14 @@ class Session:
         self._ping = venue.ping() if timing.ping_interval_ns else None
 
         # Books and requests.
-        self._tops: dict[str, TopOfBook] = {}
-        self._resubscribes: dict[str, int] = {}
         self._subscriptions = Subscriptions((), timing.subscribe_gap_ns, timing.ack_ns)
+        kind = options.feed_kind
+        rule = venue.continuity.get(kind)
+        self._books = Books(
+            rule, kind, timing.first_data_ns, self._subscriptions, count, self._note
+        )
+        self._tops = self._books.tops
+        self._first_data_due = self._books.first_data_due
 
         # Clocks: what was last heard of, and what is due.
         self._wall_offset_ns = wall_ns - now_ns
@@ -94,7 +101,6 @@ class Session:
         self._fresh_ns = now_ns  # book data or liveness
         self._opened_ns: int | None = None
         self._ping_due_ns = 0
-        self._first_data_due: dict[str, int] = {}
 
         # What comes out.
         self.ending: Ending | None = None
@@ -120,11 +126,7 @@ class Session:
     def follow(self, symbols: Iterable[str]) -> None:
         """Subscribe symbols that are not subscribed yet."""
         for symbol in symbols:
-            if symbol not in self._tops:
-                self._tops[symbol] = TopOfBook(symbol)
-                self._first_data_due[symbol] = (
-                    self._alive_ns + self._timing.first_data_ns
-                )
+            if self._books.follow(symbol, self._alive_ns):
                 self._subscriptions.add(
                     self._venue.subscriptions(symbol, self._options)
                 )
@@ -134,8 +136,7 @@ class Session:
         self._opened_ns = now_ns
         self._alive_ns = self._heard_ns = self._fresh_ns = now_ns
         self._ping_due_ns = now_ns + self._timing.ping_interval_ns
-        for symbol in self._first_data_due:
-            self._first_data_due[symbol] = now_ns + self._timing.first_data_ns
+        self._books.opened(now_ns)
         return self.tick(now_ns, wall_ns)
 
     def heard(self, recv_ns: int) -> None:
@@ -165,10 +166,11 @@ class Session:
                 verdict = top.judge(event, recv_ns)
                 if verdict == ACCEPTED:
                     self._fresh_ns = recv_ns
+                    self.has_quote = True
                     if self._first_data_due:
-                        self._note_data(event.symbol)
+                        self._books.note_data(event.symbol)
                     return events
-                self._drop(top, verdict, kept)
+                self._books.drop(top, verdict, recv_ns, kept)
                 return kept
         for event in events:
             self._judge(event, recv_ns, kept)
@@ -188,11 +190,9 @@ class Session:
         if self.ending is not None:
             return ()
         kept: list[Event] = []
-        for top in self._tops.values():
-            if top.is_crossed and top.crossed_too_long(now_ns):
-                self._resync(top, "crossed", kept)
-        if self._first_data_due:
-            self._chase_silent(now_ns, kept)
+        self._books.tick(now_ns, kept)
+        if self._first_data_due and (lost := self._books.chase_silent(now_ns, kept)):
+            self._end(ending("seq_gap", f"no new image: symbol={lost}"))
         self._send_due(now_ns, wall_ns)
         return kept
 
@@ -254,18 +254,16 @@ class Session:
             self.ending = why
 
     def _judge(self, event: Event, recv_ns: int, kept: list[Event]) -> None:
-        if isinstance(event, QuoteEvent | TradeEvent | FundingEvent | TickEvent):
+        if type(event) is BookEvent:
+            if self._books.judge_book(event, recv_ns, kept):
+                self._note_fresh(recv_ns)
+        elif isinstance(event, QuoteEvent | TradeEvent | FundingEvent | TickEvent):
             top = self._tops.get(event.symbol)
             if top is None:
                 self._reject("unsubscribed", event.symbol)
             elif isinstance(event, QuoteEvent):
-                verdict = top.judge(event, recv_ns)
-                if verdict == ACCEPTED:
-                    self._fresh_ns = recv_ns
-                    self._note_data(event.symbol)
-                    kept.append(event)
-                else:
-                    self._drop(top, verdict, kept)
+                if self._books.judge(event, recv_ns, kept):
+                    self._note_fresh(recv_ns)
             elif isinstance(event, TradeEvent):
                 self._judge_trade(event, kept)
             else:
@@ -280,6 +278,11 @@ class Session:
             self._acked(event.key)
         elif isinstance(event, RefusalEvent):
             self._refused(event)
+        elif isinstance(event, StandingEvent):
+            self._standing(event.key)
+        elif isinstance(event, ReplyEvent):
+            if event.text not in self._outgoing:  # one answer a tick will do
+                self._outgoing.append(event.text)
         elif isinstance(event, PongEvent):
             self._count("pongs", 1)
 
@@ -290,43 +293,16 @@ class Session:
         else:
             self._count("duplicates", 1)
 
-    def _drop(self, top: TopOfBook, verdict: int, kept: list[Event]) -> None:
-        if verdict == REGRESSED:
-            self._count("regressed", 1)
-            return
-        self._count("crossed", 1)
-        if verdict == RESYNC:
-            self._resync(top, "crossed", kept)
-        else:
-            assert verdict == CROSSED
-
-    def _resync(self, top: TopOfBook, reason: str, kept: list[Event]) -> None:
-        self._count(f"resyncs.{reason}", 1)
-        self._note("resync", symbol=top.symbol, reason=reason)
-        top.restart()
-        self._subscriptions.resubscribe_book(top.symbol)
-        kept.append(SyncingEvent(top.symbol, reason))
-
-    def _chase_silent(self, now_ns: int, kept: list[Event]) -> None:
-        """Subscribe again what has not spoken at all while the session has data."""
-        due = [
-            symbol
-            for symbol, due_ns in self._first_data_due.items()
-            if now_ns >= due_ns
-        ]
-        for symbol in due:
-            tries = self._resubscribes.get(symbol, 0)
-            if tries >= RESUBSCRIBES_MAX:
-                del self._first_data_due[symbol]
-                self._note("silent", symbol=symbol, resubscribes=tries)
-                continue
-            self._resubscribes[symbol] = tries + 1
-            self._first_data_due[symbol] = now_ns + self._timing.first_data_ns
-            self._resync(self._tops[symbol], "stale_instrument", kept)
-
-    def _note_data(self, symbol: str) -> None:
+    def _note_fresh(self, recv_ns: int) -> None:
+        self._fresh_ns = recv_ns
         self.has_quote = True
-        self._first_data_due.pop(symbol, None)
+
+    def _standing(self, key: str) -> None:
+        """Take it for an ack; a book that waits for its image is subscribed anew."""
+        self._acked(key)
+        subscription = self._subscriptions.find(key)
+        if subscription is not None and subscription.is_book:
+            self._books.standing(subscription.symbol)
 
     def _acked(self, key: str) -> None:
         if not self._subscriptions.acked(key):

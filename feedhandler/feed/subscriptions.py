@@ -88,6 +88,11 @@ class Subscriptions:
         request.tries += 1
         return text, request.subscription
 
+    def find(self, key: str) -> Subscription | None:
+        """Return the subscription of a key, None when nobody asked for it."""
+        request = self._requests.get(key)
+        return None if request is None else request.subscription
+
     def acked(self, key: str) -> bool:
         """Note an acknowledgement; False when nobody asked for it."""
         request = self._requests.get(key)

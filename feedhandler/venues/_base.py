@@ -18,6 +18,7 @@ from typing import ClassVar, Final, TypeAlias
 
 from msgspec import Struct
 
+from feedhandler.book.continuity import Rule
 from feedhandler.errors import UsageError
 from feedhandler.events import Event
 
@@ -63,7 +64,10 @@ class Subscription(Struct, frozen=True):
 
 
 class Market(Struct, frozen=True):
-    """One market of a venue, as its discovery describes it. NaN is unknown."""
+    """One market of a venue, as its discovery describes it. NaN is unknown.
+
+    `market_id` is what frames and requests call it, where that is not the symbol.
+    """
 
     symbol: str
     instrument: str
@@ -71,6 +75,12 @@ class Market(Struct, frozen=True):
     lot: float = nan
     multiplier: float = 1.0
     is_active: bool = True
+    market_id: str = ""
+
+    @property
+    def key(self) -> str:
+        """What every event of the market has for its symbol."""
+        return self.market_id or self.symbol
 
 
 class RestRequest(Struct, frozen=True):
@@ -94,6 +104,11 @@ class Venue(ABC):
     # The channel that ticks even when a market does not move.
     liveness_channel: ClassVar[str]
     discovery: ClassVar[RestRequest]
+    # Feed kind -> how its quotes or its changes of a book follow each other; a kind
+    # that is not named has images without a number, ordered by their time.
+    continuity: ClassVar[Mapping[str, type[Rule]]] = {}
+    # Whether a market can be subscribed only by an id that its name does not tell.
+    has_market_ids: ClassVar[bool] = False
 
     @abstractmethod
     def parse_markets(self, body: bytes) -> list[Market]:
@@ -101,7 +116,7 @@ class Venue(ABC):
 
     @abstractmethod
     def subscriptions(self, symbol: str, options: Options) -> list[Subscription]:
-        """Return the requests for a symbol; its liveness channel is always there."""
+        """Return the requests for a market's key, its liveness channel among them."""
 
     @abstractmethod
     def decoder(self) -> Decode:
@@ -130,7 +145,11 @@ def find_market(venue: Venue, name: str, markets: Sequence[Market]) -> Market:
     An active market goes before a delisted one, a plain one before a multiple. A name
     that discovery does not list is taken by the naming rule: the venue may know it.
     """
-    named = [market for market in markets if name in (market.instrument, market.symbol)]
+    named = [
+        market
+        for market in markets
+        if name in (market.instrument, market.symbol, market.market_id)
+    ]
     if not named:
         return venue.market_by_name(name)
     return min(named, key=lambda market: (not market.is_active, market.multiplier))
@@ -143,6 +162,7 @@ def perpetual(
     tick: float = nan,
     lot: float = nan,
     is_active: bool = True,
+    market_id: str = "",
 ) -> Market:
     """Return the market of a symbol whose name follows from its base (default: itself).
 
@@ -156,7 +176,7 @@ def perpetual(
             name = single
             multiplier = THOUSAND
     instrument = f"{place}{colon}{name}{SUFFIX}"
-    return Market(symbol, instrument, tick, lot, multiplier, is_active)
+    return Market(symbol, instrument, tick, lot, multiplier, is_active, market_id)
 
 
 def venue_names() -> list[str]:

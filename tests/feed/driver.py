@@ -12,7 +12,7 @@ from feedhandler.events import (
     Event,
 )
 from feedhandler.feed.session import Session, Timing
-from feedhandler.venues._base import Options
+from feedhandler.venues._base import Options, Venue
 from feedhandler.venues.hyperliquid import VENUE
 
 MS = 1_000_000
@@ -41,6 +41,7 @@ class Driven:
         options: Options | None = None,
         *,
         is_open: bool = True,
+        venue: Venue = VENUE,
     ) -> None:
         self.now = 0
         self.counted: Counter[str] = Counter()
@@ -48,7 +49,7 @@ class Driven:
         self.sent: list[tuple[int, str]] = []
         self.events: list[Event] = []
         self.session = Session(
-            VENUE,
+            venue,
             symbols,
             options or Options(),
             timing,
