@@ -56,7 +56,6 @@ class Reader:
         )
         self.plan = Plan(self.capacities)
         self._core = make_reader(mapping, self.plan.geometry())
-        self._instruments: list[Instrument] = []
         self._inode = segment.current_inode(instance, role)
 
         owner = self.plan.owner_offset

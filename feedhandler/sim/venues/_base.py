@@ -176,7 +176,7 @@ class Venue(ABC):
         raise ValueError(f"no recording can be replayed: venue={self.name}")
 
     def replay(self, message: dict[str, object], shift_ms: int) -> list[Push]:
-        raise NotImplementedError(f"no replay for venue={self.name}")
+        raise AssertionError(f"begin_replay refuses first: venue={self.name}")
 
     def wants_replay(self, session: Session) -> bool:
         """True if this session subscribed to something the recording serves."""
