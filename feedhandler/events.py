@@ -26,6 +26,7 @@ FLAG_SNAPSHOT: Final = 1 << 2
 FLAG_SYNCING: Final = 1 << 4
 FLAG_LOCKED: Final = 1 << 5
 FLAG_REPLAYED: Final = 1 << 6
+FLAG_DISPUTED: Final = 1 << 7
 
 
 class QuoteEvent(Struct, gc=False):
@@ -42,13 +43,15 @@ class QuoteEvent(Struct, gc=False):
     ask: float
     ask_size: float
     flags: int = 0
+    is_depth: bool = False  # the top of a whole image of the book
 
 
 class BookEvent(Struct, gc=False):
     """A whole image of a depth book, or a change that sets absolute sizes, 0 for none.
 
     Levels are (price, size). `sequence` is the venue's number of this step, `previous`
-    that of the step it follows; -1 where the venue sent none.
+    that of the step it follows, `first` the first one it contains; -1 where the venue
+    sent none.
     """
 
     symbol: str
@@ -56,8 +59,27 @@ class BookEvent(Struct, gc=False):
     is_snapshot: bool
     bids: list[tuple[float, float]]
     asks: list[tuple[float, float]]
-    sequence: int
+    sequence: int = -1
     previous: int = -1
+    first: int = -1
+
+
+class AddEvent(Struct, gc=False):
+    """A change of a depth book that adds to the sizes held.
+
+    Levels are (price, signed change, size that results; NaN where it was not sent).
+    """
+
+    symbol: str
+    event_ns: int
+    bids: list[tuple[float, float, float]]
+    asks: list[tuple[float, float, float]]
+
+
+class FrameEvent(Struct, gc=False):
+    """The number of this frame among all of its connection; first of its events."""
+
+    sequence: int
 
 
 class TradeEvent(Struct, gc=False):
@@ -87,6 +109,7 @@ class FundingEvent(Struct, gc=False):
     oracle_price: float
     mid_price: float
     open_interest: float
+    is_rest: bool = False  # asked for, not streamed
 
 
 class TickEvent(Struct, gc=False):
@@ -102,8 +125,17 @@ class SyncingEvent(Struct, gc=False):
     reason: str
 
 
+class DisputeEvent(Struct, gc=False):
+    """The venue's other channel shows another top than what was published."""
+
+    symbol: str
+
+
 class AckEvent(Struct, gc=False):
-    """The venue accepted a subscription, or said that it stands already."""
+    """The venue accepted a subscription, or said that it stands already.
+
+    `key` is the subscription's, or `#` and the id of the request that is answered.
+    """
 
     key: str
 
@@ -115,7 +147,10 @@ class UnsubscribedEvent(Struct, gc=False):
 
 
 class RefusalEvent(Struct, gc=False):
-    """The venue refused a request. An empty `key` means that it did not say which."""
+    """The venue refused a request. An empty `key` means that it did not say which.
+
+    `key` is the subscription's, or `#` and the id of the request that is answered.
+    """
 
     reason: str
     key: str
@@ -159,10 +194,13 @@ class NoticeEvent(Struct, gc=False):
 Event: TypeAlias = (
     QuoteEvent
     | BookEvent
+    | AddEvent
+    | FrameEvent
     | TradeEvent
     | FundingEvent
     | TickEvent
     | SyncingEvent
+    | DisputeEvent
     | AckEvent
     | UnsubscribedEvent
     | RefusalEvent

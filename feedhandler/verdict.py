@@ -4,9 +4,14 @@ The answer is computed when it is read, from words that dead processes cannot re
 heartbeats, link, session and stamps. A check that cannot be made counts against the
 quote, and every comparison is written `not (age <= limit)`, so that NaN fails closed.
 
-    writer dead ─▶ DOWN         one side absent ─▶ SUSPECT      runner dead ─▶ UNKNOWN
-    link not up ─▶ DOWN         flagged or an older session ─▶ SYNCING
-    older than its limit ─▶ STALE        else what the runner says, LIVE at best
+    writer dead ─▶ DOWN         an older session, or being resynced ─▶ SYNCING
+    link not up ─▶ DOWN         disputed, or one side absent ─▶ SUSPECT
+    runner dead ─▶ UNKNOWN      older than its limit ─▶ QUIET, if the runner says so of
+                                this very record, else STALE
+                                else what the runner says, LIVE at best
+
+Tradable is LIVE from the stream, and QUIET from the stream while a REST check that was
+begun after the quote came, and agreed with it, is young.
 
 `assess` works on whole arrays, `assess_one` on plain numbers; a test holds them equal.
 """
@@ -19,23 +24,28 @@ import numpy as np
 import numpy.typing as npt
 
 from shm_layout.codes import (
+    FLAG_DISPUTED,
     FLAG_ONE_SIDED,
     FLAG_RESTARTED,
     FLAG_SYNCING,
     LINK_UP,
     REASON_AGE,
     REASON_AWAITING_QUOTE,
+    REASON_DISPUTED,
     REASON_LINK_DOWN,
     REASON_NEVER_SPOKEN,
     REASON_NO_VERDICT,
     REASON_NONE,
     REASON_ONE_SIDED,
+    REASON_QUIET_CONFIRMED,
+    REASON_QUIET_UNCONFIRMED,
     REASON_RESYNC,
     REASON_RUNNER_DEAD,
     REASON_WRITER_DEAD,
     SOURCE_STREAM,
     STATE_DOWN,
     STATE_LIVE,
+    STATE_QUIET,
     STATE_STALE,
     STATE_SUSPECT,
     STATE_SYNCING,
@@ -45,6 +55,9 @@ from shm_layout.codes import (
 # Five beats of 100 ms missed: a kill is seen within 600 ms, and a machine that starves
 # a process for less than half a second raises no alarm.
 HEARTBEAT_LIMIT_NS = 500_000_000
+
+# How long a REST check keeps a silent quote tradable.
+QUIET_CONFIRM_LIMIT_NS = 15_000_000_000
 
 Codes = npt.NDArray[np.uint8]
 
@@ -77,6 +90,7 @@ def assess(
         (records["session"] != session, STATE_SYNCING, REASON_AWAITING_QUOTE),
         ((flags & FLAG_RESTARTED) != 0, STATE_SYNCING, REASON_AWAITING_QUOTE),
         ((flags & FLAG_SYNCING) != 0, STATE_SYNCING, REASON_RESYNC),
+        ((flags & FLAG_DISPUTED) != 0, STATE_SUSPECT, REASON_DISPUTED),
         (_is_one_sided(records), STATE_SUSPECT, REASON_ONE_SIDED),
         (~((age_ns >= 0) & (age_ns <= fresh_ns)), STATE_STALE, REASON_AGE),
     ]
@@ -94,14 +108,16 @@ def overlay(
     reasons: Codes,
     verdicts: npt.NDArray[np.void],
     records: npt.NDArray[np.void],
+    now_ns: int,
     *,
     runner_beats: bool,
+    confirm_limit_ns: int = QUIET_CONFIRM_LIMIT_NS,
 ) -> tuple[Codes, Codes]:
     """Return what a reader may believe: the feed's evidence, then the runner's verdict.
 
-    A verdict counts only when it was made for the epoch and session of the quote.
+    A verdict counts only when it was made for the epoch and session of the quote, and
+    QUIET excuses the age of no other record than the one it was made for.
     """
-    is_clear = states == STATE_LIVE
     matches = (
         (verdicts["kind"] != 0)
         & (verdicts["session"] == records["session"])
@@ -112,15 +128,62 @@ def overlay(
     if not runner_beats:
         state = np.full_like(states, STATE_UNKNOWN)
         reason = np.full_like(reasons, REASON_RUNNER_DEAD)
+    is_quiet = state == STATE_QUIET
+    confirmed_ns = verdicts["confirmed_ns"]
+    check_age_ns = now_ns - confirmed_ns
+    is_confirmed = (
+        (reason == REASON_QUIET_CONFIRMED)
+        & (confirmed_ns >= records["recv_ns"])
+        & (check_age_ns >= 0)
+        & (check_age_ns <= confirm_limit_ns)
+    )
+    reason = np.where(is_quiet & ~is_confirmed, REASON_QUIET_UNCONFIRMED, reason)
+    is_excused = (
+        is_quiet
+        & (states == STATE_STALE)
+        & (records["recv_ns"] > 0)
+        & (records["recv_ns"] <= now_ns)
+        & (verdicts["applied_sequence"] == records["sequence"])
+    )
+    is_runners = (states == STATE_LIVE) | is_excused
     return (
-        np.where(is_clear, state, states).astype(np.uint8),
-        np.where(is_clear, reason, reasons).astype(np.uint8),
+        np.where(is_runners, state, states).astype(np.uint8),
+        np.where(is_runners, reason, reasons).astype(np.uint8),
     )
 
 
-def is_tradable(states: Any, sources: Any) -> Any:
-    """Say, of one or many, whether state and source allow trading."""
-    return (states == STATE_LIVE) & (sources == SOURCE_STREAM)
+def overlay_one(
+    state: int,
+    reason: int,
+    said_state: int,
+    said_reason: int,
+    confirmed_ns: int,
+    is_same_record: bool,
+    recv_ns: int,
+    now_ns: int,
+    confirm_limit_ns: int,
+) -> tuple[int, int]:
+    """Return the same of one quote whose verdict counts; see `overlay`."""
+    if said_state != STATE_QUIET:
+        return (said_state, said_reason) if state == STATE_LIVE else (state, reason)
+    if state == STATE_STALE:
+        if not (is_same_record and 0 < recv_ns <= now_ns):
+            return state, reason
+    elif state != STATE_LIVE:
+        return state, reason
+    if (
+        said_reason == REASON_QUIET_CONFIRMED
+        and confirmed_ns >= recv_ns
+        and 0 <= now_ns - confirmed_ns <= confirm_limit_ns
+    ):
+        return STATE_QUIET, REASON_QUIET_CONFIRMED
+    return STATE_QUIET, REASON_QUIET_UNCONFIRMED
+
+
+def is_tradable(states: Any, reasons: Any, sources: Any) -> Any:
+    """Say, of one or many, whether state, its reason and source allow trading."""
+    is_quiet = (states == STATE_QUIET) & (reasons == REASON_QUIET_CONFIRMED)
+    return ((states == STATE_LIVE) | is_quiet) & (sources == SOURCE_STREAM)
 
 
 def assess_one(
@@ -143,6 +206,8 @@ def assess_one(
         return STATE_SYNCING, REASON_AWAITING_QUOTE
     if flags & FLAG_SYNCING:
         return STATE_SYNCING, REASON_RESYNC
+    if flags & FLAG_DISPUTED:
+        return STATE_SUSPECT, REASON_DISPUTED
     if flags & FLAG_ONE_SIDED or not is_two_sided:
         return STATE_SUSPECT, REASON_ONE_SIDED
     if not (0 <= now_ns - recv_ns <= fresh_ns):

@@ -22,7 +22,7 @@ VENUE = "hyperliquid"
 
 
 def main(run: _harness.Run) -> None:
-    decode = load_venue(VENUE).decoder()
+    decode = load_venue(VENUE).decoder({})
     wall_ns = time.time_ns()
     kinds = {
         "bbo": (_frames.quotes(), 100_000),

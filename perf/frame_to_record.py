@@ -76,7 +76,7 @@ def steps(writer: Writer, index: int) -> dict:
     now_ns, wall_ns = time.monotonic_ns(), time.time_ns()
     session = Session(
         venue,
-        [_frames.COIN],
+        {_frames.COIN: venue.market_by_name(_frames.COIN)},
         settings.options,
         settings.timing,
         {},

@@ -4,6 +4,11 @@ Knows nothing of venues. `Writer` owns one segment, `Reader` attaches read-only.
 """
 
 from shm_layout.codes import (
+    COMMAND_NAMES,
+    COMMAND_NONE,
+    COMMAND_RECONNECT,
+    COMMAND_RESUBSCRIBE,
+    FLAG_DISPUTED,
     FLAG_LOCKED,
     FLAG_NAMES,
     FLAG_ONE_SIDED,
@@ -12,6 +17,7 @@ from shm_layout.codes import (
     FLAG_SNAPSHOT,
     FLAG_SYNCING,
     FLAG_UNCHANGED,
+    INSTRUMENT_ALL,
     KIND_FUNDING,
     KIND_NAMES,
     KIND_QUOTE,
@@ -21,6 +27,13 @@ from shm_layout.codes import (
     LINK_DOWN,
     LINK_NAMES,
     LINK_UP,
+    RESULT_BUSY,
+    RESULT_DONE,
+    RESULT_LATE,
+    RESULT_LIMITED,
+    RESULT_NAMES,
+    RESULT_NONE,
+    RESULT_UNKNOWN,
     SIDE_ASK,
     SIDE_BID,
     SIDE_NONE,
@@ -30,6 +43,7 @@ from shm_layout.codes import (
     SOURCE_STREAM,
     TIME_NONE,
 )
+from shm_layout.commands import Command
 from shm_layout.core import IMPLEMENTATION
 from shm_layout.directory import Histogram, Instrument
 from shm_layout.errors import (
@@ -49,6 +63,11 @@ from shm_layout.schema import RECORD_DTYPES
 from shm_layout.writer import Writer
 
 __all__ = [
+    "COMMAND_NAMES",
+    "COMMAND_NONE",
+    "COMMAND_RECONNECT",
+    "COMMAND_RESUBSCRIBE",
+    "FLAG_DISPUTED",
     "FLAG_LOCKED",
     "FLAG_NAMES",
     "FLAG_ONE_SIDED",
@@ -58,6 +77,7 @@ __all__ = [
     "FLAG_SYNCING",
     "FLAG_UNCHANGED",
     "IMPLEMENTATION",
+    "INSTRUMENT_ALL",
     "KIND_FUNDING",
     "KIND_NAMES",
     "KIND_QUOTE",
@@ -68,6 +88,13 @@ __all__ = [
     "LINK_NAMES",
     "LINK_UP",
     "RECORD_DTYPES",
+    "RESULT_BUSY",
+    "RESULT_DONE",
+    "RESULT_LATE",
+    "RESULT_LIMITED",
+    "RESULT_NAMES",
+    "RESULT_NONE",
+    "RESULT_UNKNOWN",
     "SIDE_ASK",
     "SIDE_BID",
     "SIDE_NONE",
@@ -78,6 +105,7 @@ __all__ = [
     "TIME_NONE",
     "Capacities",
     "CapacityExceeded",
+    "Command",
     "Histogram",
     "Instrument",
     "OwnershipLost",

@@ -16,6 +16,7 @@
 #define WORDS (FH_RECORD_BYTES / 8)
 #define TO_LATEST 1
 #define TO_RING 2
+#define TO_FUNDING 4
 #define GIL_RECORDS 64 /* so few are copied without giving up the GIL */
 
 static PyObject *slot_unreadable; /* shm_layout.errors.SlotUnreadable */
@@ -23,7 +24,7 @@ static PyObject *ownership_lost;  /* shm_layout.errors.OwnershipLost */
 
 typedef struct geometry {
     uint64_t owner_offset, counters_offset, counters_max, latest_offset, instruments_max,
-        ring_offset, ring_slots, histograms_offset, histograms_max;
+        ring_offset, ring_slots, histograms_offset, histograms_max, funding_offset;
 } geometry;
 
 typedef struct Mapping {
@@ -94,23 +95,23 @@ static bool copy_out(Mapping *self, uint64_t *to, const words *record)
 /* --- the two protocols, write side --------------------------------------------------- */
 
 /* Fills the cell that is not published, then publishes it by its index. */
-static bool slot_write(Mapping *self, uint64_t instrument, words *record)
+static bool slot_write(Mapping *self, uint64_t section_offset, uint64_t instrument,
+                       words *record)
 {
     struct fh_slot *slot =
-        (struct fh_slot *)((uint8_t *)self->buffer.buf + self->plan.latest_offset)
-        + instrument;
+        (struct fh_slot *)((uint8_t *)self->buffer.buf + section_offset) + instrument;
     uint64_t index = fh_load_relaxed(&slot->index) + 1;
     if (index == 0)
         index = 2; /* 0 means never written; the wrap keeps the cells in turn */
     record->quote.stamp = index;
-    /* ORDER: pairs with the acquire fence in fh_latest_read: a reader that copies a word
+    /* ORDER: pairs with the acquire fence in fh_slot_read: a reader that copies a word
      * of this record also sees the index stored before it. */
     __atomic_thread_fence(__ATOMIC_RELEASE);
     if (!copy_out(self, &slot->cell[(index & 1) * WORDS], record))
         return false;
     if (!may_store(self))
         return false;
-    /* ORDER: pairs with the acquire load of index in fh_latest_read. */
+    /* ORDER: pairs with the acquire load of index in fh_slot_read. */
     store_release(&slot->index, index);
     return true;
 }
@@ -160,11 +161,14 @@ static PyObject *publish(Mapping *self, words *record, int where)
     if (!is_owner(self))
         return NULL;
     quote->epoch = (uint32_t)self->epoch;
-    quote->source = self->source;
     quote->publish_ns = monotonic_ns();
     quote->sequence = where & TO_RING ? fh_ring_head(&self->view) + 1 : 0;
-    if (where & TO_LATEST && !slot_write(self, quote->instrument, record))
+    if (where & TO_LATEST &&
+        !slot_write(self, self->plan.latest_offset, quote->instrument, record))
         Py_RETURN_NONE; /* abandoned by a test */
+    if (where & TO_FUNDING &&
+        !slot_write(self, self->plan.funding_offset, quote->instrument, record))
+        Py_RETURN_NONE;
     if (where & TO_RING && !ring_write(self, record))
         Py_RETURN_NONE;
     return PyLong_FromUnsignedLong(quote->sequence);
@@ -265,6 +269,7 @@ static PyObject *Writer_publish_quote(Mapping *self, PyObject *const *arguments,
         as_double(arguments[9], &quote->ask_size) < 0)
         return NULL;
     quote->kind = FH_KIND_QUOTE;
+    quote->source = self->source;
     quote->instrument = (uint32_t)instrument;
     return publish(self, &record, TO_LATEST | TO_RING);
 }
@@ -274,15 +279,17 @@ static PyObject *Writer_publish(Mapping *self, PyObject *const *arguments,
 {
     words record = {.word = {0}};
     struct fh_quote *quote = &record.quote;
-    uint64_t kind, where, instrument;
-    if (want(count, 9, "publish") < 0 ||
+    uint64_t kind, where, instrument, source;
+    if (want(count, 10, "publish") < 0 ||
         as_limited(arguments[0], UINT8_MAX, "kind", &kind) < 0 ||
-        as_limited(arguments[1], TO_LATEST | TO_RING, "where", &where) < 0 ||
+        as_limited(arguments[1], TO_LATEST | TO_RING | TO_FUNDING, "where", &where) < 0 ||
         as_index(arguments[2], self->plan.instruments_max, "instrument", &instrument) < 0)
         return NULL;
-    if (as_head(arguments + 3, quote) < 0)
+    if (as_head(arguments + 3, quote) < 0 ||
+        as_limited(arguments[9], UINT8_MAX, "source", &source) < 0)
         return NULL;
     quote->kind = (uint8_t)kind;
+    quote->source = source != 0 ? (uint8_t)source : self->source;
     quote->instrument = (uint32_t)instrument;
     char *payload;
     Py_ssize_t payload_bytes;
@@ -417,13 +424,14 @@ static PyObject *Reader_head(Mapping *self, PyObject *Py_UNUSED(unused))
     return PyLong_FromUnsignedLongLong(fh_ring_head(&self->view));
 }
 
-static PyObject *Reader_read_slot(Mapping *self, PyObject *argument)
+/* Reads one slot of the section at that offset. */
+static PyObject *read_slot(Mapping *self, uint64_t section_offset, PyObject *argument)
 {
     uint64_t record[WORDS];
     uint64_t instrument;
     if (as_index(argument, self->plan.instruments_max, "instrument", &instrument) < 0)
         return NULL;
-    int found = fh_latest_read(&self->view, instrument, record);
+    int found = fh_slot_read(&self->view, section_offset, instrument, record);
     if (found > 0)
         return PyBytes_FromStringAndSize((const char *)record, sizeof record);
     if (found == 0)
@@ -431,6 +439,16 @@ static PyObject *Reader_read_slot(Mapping *self, PyObject *argument)
     PyErr_Format(slot_unreadable, "slot failed its checks: instrument=%llu",
                  (unsigned long long)instrument);
     return NULL;
+}
+
+static PyObject *Reader_read_slot(Mapping *self, PyObject *argument)
+{
+    return read_slot(self, self->plan.latest_offset, argument);
+}
+
+static PyObject *Reader_read_funding(Mapping *self, PyObject *argument)
+{
+    return read_slot(self, self->plan.funding_offset, argument);
 }
 
 /* Reads a slot, then who wrote it: a writer that died meanwhile is seen dead. */
@@ -444,21 +462,50 @@ static PyObject *Reader_read_live(Mapping *self, PyObject *argument)
                          (unsigned long long)fh_load_acquire(&owner->link));
 }
 
-/* Gets a writable buffer of whole records. Its alignment does not matter. */
-static int records_of(PyObject *object, Py_buffer *out, uint64_t *count)
+/* Gets a writable buffer of whole items. Its alignment does not matter. */
+static int items_of(PyObject *object, Py_ssize_t item_bytes, const char *name,
+                    Py_buffer *out, uint64_t *count)
 {
     if (PyObject_GetBuffer(object, out, PyBUF_WRITABLE) < 0)
         return -1;
-    if (out->len % FH_RECORD_BYTES) {
-        PyErr_Format(PyExc_ValueError, "not an array of records: bytes=%zd", out->len);
+    if (out->len % item_bytes) {
+        PyErr_Format(PyExc_ValueError, "not an array of %s: bytes=%zd", name, out->len);
         PyBuffer_Release(out);
         return -1;
     }
-    *count = (uint64_t)out->len / FH_RECORD_BYTES;
+    *count = (uint64_t)(out->len / item_bytes);
     return 0;
 }
 
-static PyObject *Reader_read_slots(Mapping *self, PyObject *out)
+static int records_of(PyObject *object, Py_buffer *out, uint64_t *count)
+{
+    return items_of(object, FH_RECORD_BYTES, "records", out, count);
+}
+
+/* Copies words that order nothing, each of them whole. */
+static PyObject *Reader_load_words(Mapping *self, PyObject *const *arguments,
+                                   Py_ssize_t count)
+{
+    Py_buffer words_out;
+    uint64_t offset, room;
+    uint64_t bytes = (uint64_t)self->buffer.len;
+    if (want(count, 2, "load_words") < 0 ||
+        as_limited(arguments[0], bytes - 8, "offset", &offset) < 0 ||
+        items_of(arguments[1], 8, "words", &words_out, &room) < 0)
+        return NULL;
+    if (!fh_is_inside(offset, room * 8, bytes)) {
+        PyErr_Format(PyExc_ValueError, "not aligned or not inside: offset=%llu words=%llu",
+                     (unsigned long long)offset, (unsigned long long)room);
+        PyBuffer_Release(&words_out);
+        return NULL;
+    }
+    fh_copy_words(words_out.buf, (const uint8_t *)self->buffer.buf + offset, room);
+    PyBuffer_Release(&words_out);
+    Py_RETURN_NONE;
+}
+
+/* Fills an array with the slots of the section at that offset. */
+static PyObject *read_slots(Mapping *self, uint64_t section_offset, PyObject *out)
 {
     Py_buffer records;
     uint64_t count, unreadable = 0;
@@ -469,7 +516,7 @@ static PyObject *Reader_read_slots(Mapping *self, PyObject *out)
     Py_BEGIN_ALLOW_THREADS
     for (uint64_t i = 0; i < count; i++) {
         uint8_t *record = (uint8_t *)records.buf + i * FH_RECORD_BYTES;
-        int found = fh_latest_read(&self->view, i, record);
+        int found = fh_slot_read(&self->view, section_offset, i, record);
         if (found <= 0)
             memset(record, 0, FH_RECORD_BYTES);
         unreadable += found < 0;
@@ -477,6 +524,16 @@ static PyObject *Reader_read_slots(Mapping *self, PyObject *out)
     Py_END_ALLOW_THREADS
     PyBuffer_Release(&records);
     return PyLong_FromUnsignedLongLong(unreadable);
+}
+
+static PyObject *Reader_read_slots(Mapping *self, PyObject *out)
+{
+    return read_slots(self, self->plan.latest_offset, out);
+}
+
+static PyObject *Reader_read_fundings(Mapping *self, PyObject *out)
+{
+    return read_slots(self, self->plan.funding_offset, out);
 }
 
 /* Drains up to room records; returns how many. */
@@ -538,6 +595,7 @@ static int as_geometry(PyObject *numbers, geometry *plan)
         &plan->owner_offset, &plan->counters_offset, &plan->counters_max,
         &plan->latest_offset, &plan->instruments_max, &plan->ring_offset,
         &plan->ring_slots, &plan->histograms_offset, &plan->histograms_max,
+        &plan->funding_offset,
     };
     const Py_ssize_t count = sizeof fields / sizeof *fields;
     if (!PyTuple_Check(numbers)) {
@@ -563,16 +621,18 @@ static int bind(Mapping *self, PyObject *buffer, int flags)
         (plan->ring_slots & (plan->ring_slots - 1)) == 0 &&
         plan->owner_offset % 8 == 0 && plan->counters_offset % 8 == 0 &&
         plan->latest_offset % 8 == 0 && plan->ring_offset % 8 == 0 &&
-        plan->histograms_offset % 8 == 0 && bytes < UINT64_C(1) << 40 &&
+        plan->histograms_offset % 8 == 0 && plan->funding_offset % 8 == 0 &&
+        bytes < UINT64_C(1) << 40 &&
         plan->counters_max < 1 << 20 && plan->instruments_max < 1 << 20 &&
         plan->ring_slots < UINT64_C(1) << 32 && plan->histograms_max < 1 << 20 &&
         plan->owner_offset < bytes && plan->counters_offset < bytes &&
         plan->latest_offset < bytes && plan->ring_offset < bytes &&
-        plan->histograms_offset < bytes &&
+        plan->histograms_offset < bytes && plan->funding_offset < bytes &&
         plan->owner_offset + sizeof(struct fh_owner) <= bytes &&
         plan->counters_offset + sizeof(struct fh_counters)
                 + plan->counters_max * sizeof(struct fh_counter) <= bytes &&
         plan->latest_offset + plan->instruments_max * sizeof(struct fh_slot) <= bytes &&
+        plan->funding_offset + plan->instruments_max * sizeof(struct fh_slot) <= bytes &&
         plan->ring_offset + sizeof(struct fh_ring)
                 + plan->ring_slots * FH_RECORD_BYTES <= bytes &&
         plan->histograms_offset + sizeof(struct fh_histograms)
@@ -586,6 +646,7 @@ static int bind(Mapping *self, PyObject *buffer, int flags)
     self->view.size_bytes = bytes;
     self->view.owner_offset = plan->owner_offset;
     self->view.latest_offset = plan->latest_offset;
+    self->view.funding_offset = plan->funding_offset;
     self->view.ring_offset = plan->ring_offset;
     self->view.instruments_max = plan->instruments_max;
     self->view.ring_slots = plan->ring_slots;
@@ -651,6 +712,9 @@ static void Mapping_dealloc(Mapping *self)
     {"read_slot", (PyCFunction)Reader_read_slot, METH_O, NULL},                           \
     {"read_live", (PyCFunction)Reader_read_live, METH_O, NULL},                           \
     {"read_slots", (PyCFunction)Reader_read_slots, METH_O, NULL},                         \
+    {"read_funding", (PyCFunction)Reader_read_funding, METH_O, NULL},                     \
+    {"read_fundings", (PyCFunction)Reader_read_fundings, METH_O, NULL},                   \
+    {"load_words", FAST(Reader_load_words), NULL},                                        \
     {"drain", FAST(Reader_drain), NULL}
 
 static PyMethodDef writer_methods[] = {

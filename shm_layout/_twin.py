@@ -18,9 +18,10 @@ from typing import Any
 
 from shm_layout import _twin_checks as checks
 from shm_layout import codes, schema
-from shm_layout.errors import OwnershipLost, SegmentRefused, SlotUnreadable
+from shm_layout._twin_reader import CELL, INTENT, MASK, SLOT_BYTES, STAMP, TAIL, Reader
+from shm_layout.errors import OwnershipLost, SegmentRefused
 from shm_layout.layout import Field, Layout
-from shm_layout.limits import RECORD_BYTES, SLOT_RETRIES_MAX
+from shm_layout.limits import RECORD_BYTES
 
 if platform.machine() not in ("x86_64", "AMD64"):
     raise SegmentRefused(
@@ -29,19 +30,15 @@ if platform.machine() not in ("x86_64", "AMD64"):
         f"build the native module; machine={platform.machine()}",
     )
 
+__all__ = ["LAYOUT_DIGEST", "TO_FUNDING", "TO_LATEST", "TO_RING", "Reader", "Writer"]
+
 LAYOUT_DIGEST = schema.LAYOUT_DIGEST
 TO_LATEST = 1
 TO_RING = 2
+TO_FUNDING = 4
 
-_MASK = (1 << 64) - 1
-_WORDS = RECORD_BYTES // 8
 _HEAD = schema.QUOTE.offsets["bid"]
-_PAYLOAD_BYTES = schema.QUOTE.offsets["stamp"] - _HEAD
-_SLOT_BYTES = schema.SLOT.size_bytes
-_CELL = schema.SLOT.offsets["cell"]
-_STAMP = schema.QUOTE.offsets["stamp"]
-_INTENT = schema.RING.offsets["intent"] // 8
-_TAIL = schema.RING.offsets["tail"] // 8
+_PAYLOAD_BYTES = STAMP - _HEAD
 _BUCKETS = schema.HISTOGRAM.offsets["buckets"] // 8
 _SUM = schema.HISTOGRAM.offsets["sum_ns"] // 8
 _MAX = schema.HISTOGRAM.offsets["max_ns"] // 8
@@ -58,144 +55,6 @@ _ANY = Layout(
 
 class _Abandoned(Exception):
     """A test stopped the writer between two stores."""
-
-
-class Reader:
-    """Reads one mapped segment; never waits for its writer."""
-
-    _is_writer = False
-
-    def __init__(self, buffer: Any, geometry: tuple[int, ...]) -> None:
-        geometry = checks.as_geometry(geometry)
-        (
-            self._owner,
-            self._counters,
-            self._counters_max,
-            self._latest,
-            self._instruments_max,
-            ring,
-            self._ring_slots,
-            self._histograms,
-            self._histograms_max,
-        ) = geometry
-        self._bytes = memoryview(buffer).cast("B")
-        if self._is_writer and self._bytes.readonly:
-            raise BufferError("Object is not writable.")
-        checks.check_geometry(geometry, len(self._bytes))
-        self._words = self._bytes.cast("Q")
-        self._ring = ring // 8
-        self._records = ring + schema.RING.size_bytes
-
-    def load(self, offset: int) -> int:
-        """Return the word at that byte offset."""
-        return self._words[self._word_of(offset)]
-
-    def head(self) -> int:
-        """Return how many records were ever published in the ring."""
-        return self._words[self._ring + _TAIL]
-
-    def read_slot(self, instrument: int) -> bytes | None:
-        """Return the newest whole record, None before the first; see the C header."""
-        instrument = checks.check_index(instrument, self._instruments_max, "instrument")
-        base = self._latest + instrument * _SLOT_BYTES
-        words, word = self._words, base // 8
-        middle = base + _CELL + RECORD_BYTES
-        cells = (
-            self._bytes[middle - RECORD_BYTES : middle],
-            self._bytes[middle : middle + RECORD_BYTES],
-        )
-        for _ in range(SLOT_RETRIES_MAX):
-            # Little stands between the loads, or each try would be overtaken again.
-            index = words[word]
-            record = cells[index & 1].tobytes()
-            # ORDER: pairs with slot_write: loads stay in order on x86-64.
-            if words[word] != index:
-                continue
-            if index == 0:
-                return None
-            if int.from_bytes(record[_STAMP:], "little") == index:
-                return record
-        raise SlotUnreadable(f"slot failed its checks: instrument={instrument}")
-
-    def read_live(self, instrument: int) -> tuple[bytes | None, int, int]:
-        """Return a slot's record, then the writer's heartbeat and link word."""
-        record = self.read_slot(instrument)
-        owner = schema.OWNER.offsets
-        heartbeat_ns = self._words[(self._owner + owner["heartbeat_ns"]) // 8]
-        link = self._words[(self._owner + owner["link"]) // 8]
-        return record, heartbeat_ns - ((heartbeat_ns >> 63) << 64), link
-
-    def read_slots(self, out: Any) -> int:
-        """Fill `out` with every slot's record; return how many were unreadable."""
-        records = checks.records_of(out)
-        unreadable = 0
-        for instrument in range(
-            min(len(records) // RECORD_BYTES, self._instruments_max)
-        ):
-            start = instrument * RECORD_BYTES
-            try:
-                record = self.read_slot(instrument)
-            except SlotUnreadable:
-                record = None
-                unreadable += 1
-            records[start : start + RECORD_BYTES] = record or bytes(RECORD_BYTES)
-        return unreadable
-
-    def drain(self, cursor: int, out: Any) -> tuple[int, int, int]:
-        """Copy records from `cursor` on; return how many, how many lost, new cursor."""
-        cursor = checks.as_unsigned(cursor, "cursor")
-        records = checks.records_of(out)
-        room = len(records) // RECORD_BYTES
-        drained = lost = 0
-        while drained < room:
-            count, lost_now, cursor = self._ring_read(
-                cursor, records[drained * RECORD_BYTES :], room - drained
-            )
-            drained += count
-            lost += lost_now
-            if count == 0:
-                break
-        return drained, lost, cursor
-
-    def _ring_read(
-        self, cursor: int, out: memoryview, room: int
-    ) -> tuple[int, int, int]:
-        slots = self._ring_slots
-        words = self._words
-        room = min(room, slots // 4)  # a longer copy would be lapped while it runs
-        lost = 0
-        for _ in range(SLOT_RETRIES_MAX):
-            tail = words[self._ring + _TAIL]
-            available = (tail - cursor) & _MASK
-            if available == 0 or available >> 63:
-                return 0, lost, tail  # nothing new, or a cursor from elsewhere
-            if available <= slots:
-                count = min(available, room)
-                self._copy_records(cursor, count, out)
-                # ORDER: pairs with ring_write: the intent is loaded after the records.
-                if (words[self._ring + _INTENT] - cursor) & _MASK <= slots:
-                    return count, lost, (cursor + count) & _MASK
-            skipped = (words[self._ring + _TAIL] - slots // 2 - cursor) & _MASK
-            if skipped == 0 or skipped >> 63:
-                continue  # intent and tail contradict each other: look again
-            lost += skipped
-            cursor = (cursor + skipped) & _MASK
-        return 0, lost, cursor
-
-    def _word_of(self, offset: int) -> int:
-        offset = checks.check_limit(offset, len(self._bytes) - 8, "offset")
-        if offset % 8:
-            raise ValueError(f"not aligned: offset={offset}")
-        return offset // 8
-
-    def _copy_records(self, cursor: int, count: int, out: memoryview) -> None:
-        first = cursor & (self._ring_slots - 1)
-        before_wrap = min(count, self._ring_slots - first)
-        split = before_wrap * RECORD_BYTES
-        start = self._records + first * RECORD_BYTES
-        out[:split] = self._bytes[start : start + split]
-        rest = (count - before_wrap) * RECORD_BYTES
-        out[split : split + rest] = self._bytes[self._records : self._records + rest]
 
 
 class Writer(Reader):
@@ -229,6 +88,7 @@ class Writer(Reader):
             schema.QUOTE.struct,
             codes.KIND_QUOTE,
             TO_LATEST | TO_RING,
+            self._source,
             instrument,
             (flags, session, event_ns, recv_ns, venue_sequence),
             (bid, bid_size, ask, ask_size),
@@ -245,18 +105,21 @@ class Writer(Reader):
         recv_ns: int,
         venue_sequence: int,
         payload: bytes,
+        source: int,
     ) -> int | None:
-        """Publish any kind of record, given the 64 bytes of its payload."""
+        """Publish any kind of record; `source` 0 is the writer's own."""
         kind = checks.check_limit(kind, 0xFF, "kind")
-        where = checks.check_limit(where, TO_LATEST | TO_RING, "where")
+        where = checks.check_limit(where, TO_LATEST | TO_RING | TO_FUNDING, "where")
         if not isinstance(payload, bytes):
             raise TypeError(f"bytes expected: {type(payload).__name__}")
         if len(payload) != _PAYLOAD_BYTES:
             raise ValueError(f"wrong payload size: payload_bytes={len(payload)}")
+        source = checks.check_limit(source, 0xFF, "source") or self._source
         return self._publish(
             _ANY.struct,
             kind,
             where,
+            source,
             instrument,
             (flags, session, event_ns, recv_ns, venue_sequence),
             (payload,),
@@ -294,7 +157,7 @@ class Writer(Reader):
         owner = self._owner
         self._words[(owner + schema.OWNER.offsets["progress"]) // 8] = progress
         heartbeat = (owner + schema.OWNER.offsets["heartbeat_ns"]) // 8
-        self._words[heartbeat] = now_ns & _MASK
+        self._words[heartbeat] = now_ns & MASK
 
     def store(self, offset: int, value: int) -> None:
         """Store one word at that byte offset."""
@@ -305,7 +168,7 @@ class Writer(Reader):
 
     def disown(self) -> None:
         """Make every later publish raise `OwnershipLost`: this is a forked child."""
-        self._epoch = _MASK
+        self._epoch = MASK
 
     def abandon_after(self, stores: int) -> None:
         """Stop each publish after that many 8-byte stores; -1 never. For tests."""
@@ -318,6 +181,7 @@ class Writer(Reader):
         layout: struct.Struct,
         kind: int,
         where: int,
+        source: int,
         instrument: int,
         head: tuple[int, int, int, int, int],
         payload: tuple[float | bytes, ...],
@@ -325,12 +189,12 @@ class Writer(Reader):
         instrument = checks.check_index(instrument, self._instruments_max, "instrument")
         self._check_epoch()
         flags, session, event_ns, recv_ns, venue_sequence = head
-        sequence = (self.head() + 1) & _MASK if where & TO_RING else 0
+        sequence = (self.head() + 1) & MASK if where & TO_RING else 0
         try:
             record = layout.pack(
                 sequence,
                 kind,
-                self._source,
+                source,
                 flags,
                 instrument,
                 self._epoch & 0xFFFF_FFFF,
@@ -341,24 +205,26 @@ class Writer(Reader):
                 venue_sequence,
                 *payload,
                 0,
-            )[:_STAMP]
+            )[:STAMP]
         except struct.error:
             checks.check_values(head, payload)  # says what is wrong with which of them
             raise
         try:
             if where & TO_LATEST:
-                self._slot_write(instrument, record)
+                self._slot_write(self._latest, instrument, record)
+            if where & TO_FUNDING:
+                self._slot_write(self._funding, instrument, record)
             if where & TO_RING:
                 self._ring_write(record + sequence.to_bytes(8, "little"))
         except _Abandoned:
             return None
         return sequence
 
-    def _slot_write(self, instrument: int, record: bytes) -> None:
-        base = self._latest + instrument * _SLOT_BYTES
-        index = (self._words[base // 8] + 1) & _MASK or 2  # 0 means never written
+    def _slot_write(self, section: int, instrument: int, record: bytes) -> None:
+        base = section + instrument * SLOT_BYTES
+        index = (self._words[base // 8] + 1) & MASK or 2  # 0 means never written
         self._copy_in(
-            base + _CELL + (index & 1) * RECORD_BYTES,
+            base + CELL + (index & 1) * RECORD_BYTES,
             record + index.to_bytes(8, "little"),
         )
         # ORDER: pairs with read_slot: stores stay in order on x86-64.
@@ -366,14 +232,14 @@ class Writer(Reader):
 
     def _ring_write(self, record: bytes) -> None:
         tail = self.head()
-        following = (tail + 1) & _MASK
-        self._store_step(self._ring + _INTENT, following)
+        following = (tail + 1) & MASK
+        self._store_step(self._ring + INTENT, following)
         # ORDER: pairs with _ring_read: the record is stored after its intent.
         self._copy_in(
             self._records + (tail & (self._ring_slots - 1)) * RECORD_BYTES, record
         )
         # ORDER: pairs with _ring_read: the tail is stored after the record.
-        self._store_step(self._ring + _TAIL, following)
+        self._store_step(self._ring + TAIL, following)
 
     def _copy_in(self, offset: int, record: bytes) -> None:
         if self._stores_left < 0:
@@ -390,7 +256,7 @@ class Writer(Reader):
         self._words[word] = value
 
     def _add(self, word: int, amount: int) -> None:
-        self._words[word] = (self._words[word] + amount) & _MASK
+        self._words[word] = (self._words[word] + amount) & MASK
 
     def _check_epoch(self) -> None:
         found = self._words[(self._owner + schema.OWNER.offsets["epoch"]) // 8]

@@ -35,24 +35,23 @@ def bucket_of(value_ns: int) -> int:
 
 
 def as_geometry(numbers: Any) -> tuple[int, ...]:
-    if not isinstance(numbers, tuple) or len(numbers) != 9:
-        raise TypeError(f"geometry is a tuple of 9: {numbers!r}")
+    if not isinstance(numbers, tuple) or len(numbers) != 10:
+        raise TypeError(f"geometry is a tuple of 10: {numbers!r}")
     return tuple(as_unsigned(number, "geometry") for number in numbers)
 
 
 def check_geometry(geometry: tuple[int, ...], size_bytes: int) -> None:
-    owner, counters, counter, latest, slot, ring, records, histograms, histogram = (
-        geometry
-    )
+    owner, counters, counter, latest, slot, ring, records = geometry[:7]
+    histograms, histogram, funding = geometry[7:]
     fits = (
         records >= RING_SLOTS_MIN
         and records & (records - 1) == 0
         and all(offset % 8 == 0 for offset in (owner, counters, latest, ring))
-        and histograms % 8 == 0
+        and histograms % 8 == funding % 8 == 0
         and owner + schema.OWNER.size_bytes <= size_bytes
         and counters + schema.COUNTERS.size_bytes + counter * schema.COUNTER.size_bytes
         <= size_bytes
-        and latest + slot * schema.SLOT.size_bytes <= size_bytes
+        and max(latest, funding) + slot * schema.SLOT.size_bytes <= size_bytes
         and ring + schema.RING.size_bytes + records * RECORD_BYTES <= size_bytes
         and histograms
         + schema.HISTOGRAMS.size_bytes
@@ -103,6 +102,10 @@ def check_values(
 
 
 def records_of(out: Any) -> memoryview:
+    return items_of(out, RECORD_BYTES, "records")
+
+
+def items_of(out: Any, item_bytes: int, name: str) -> memoryview:
     if isinstance(out, np.ndarray):
         # A copy of a scattered array would take the records and be lost.
         if not out.flags.c_contiguous or not out.flags.writeable:
@@ -113,6 +116,6 @@ def records_of(out: Any) -> memoryview:
             if view.readonly or not view.c_contiguous:
                 raise BufferError("not writable in one piece")
         array = np.frombuffer(out, np.uint8)
-    if len(array) % RECORD_BYTES:
-        raise ValueError(f"not an array of records: bytes={len(array)}")
+    if len(array) % item_bytes:
+        raise ValueError(f"not an array of {name}: bytes={len(array)}")
     return array.data

@@ -136,20 +136,13 @@ def _check_geometry(name: str, values: dict[str, int | bytes]) -> None:
         plan = Plan(capacities_of(values))
     except ValueError as error:
         raise SegmentRefused("layout", f"{error}: name={name}") from error
-    for section in (
-        "owner_offset",
-        "counters_offset",
-        "directory_offset",
-        "latest_offset",
-        "ring_offset",
-        "histograms_offset",
-        "segment_bytes",
-    ):
-        if values[section] != getattr(plan, section):
+    expected = plan.offsets() | {"segment_bytes": plan.segment_bytes}
+    for section, offset in expected.items():
+        if values[section] != offset:
             raise SegmentRefused(
                 "layout",
                 f"section out of place: name={name} {section}={values[section]!r} "
-                f"expected={getattr(plan, section)}",
+                f"expected={offset}",
             )
 
 

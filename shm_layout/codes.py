@@ -34,6 +34,7 @@ FLAG_RESTARTED = 1 << 3  # carried over by a new writer, not confirmed since
 FLAG_SYNCING = 1 << 4  # known to be in doubt: a resync is under way
 FLAG_LOCKED = 1 << 5  # bid equals ask
 FLAG_REPLAYED = 1 << 6  # history sent after a subscribe, not live
+FLAG_DISPUTED = 1 << 7  # the venue's other channel shows another top
 FLAG_NAMES = {
     FLAG_UNCHANGED: "UNCHANGED",
     FLAG_ONE_SIDED: "ONE_SIDED",
@@ -42,6 +43,7 @@ FLAG_NAMES = {
     FLAG_SYNCING: "SYNCING",
     FLAG_LOCKED: "LOCKED",
     FLAG_REPLAYED: "REPLAYED",
+    FLAG_DISPUTED: "DISPUTED",
 }
 
 LINK_DOWN = 0
@@ -79,6 +81,14 @@ REASON_WRITER_DEAD = 7  # the feed's heartbeat is old
 REASON_RUNNER_DEAD = 8  # nobody judges: known to readers only
 REASON_NO_VERDICT = 9  # the runner has not judged this record's session yet
 REASON_RUNNER_PAUSED = 10  # the runner itself was stopped: it judges again soon
+REASON_DISPUTED = 11  # the venue's other channel shows another top
+REASON_QUIET_UNCONFIRMED = 12  # silent on a live link; no REST check has agreed yet
+REASON_QUIET_CONFIRMED = 13  # silent on a live link; a recent REST check agrees
+REASON_LIVENESS = 14  # the liveness channel is silent too: broken, not quiet
+REASON_AUDIT = 15  # the venue's REST snapshot shows another top
+REASON_OUTLIER = 16  # the price is too far from its own past or its reference
+REASON_LADDER = 17  # every step of the ladder was tried: taken out for a while
+REASON_HYSTERESIS = 18  # good again, but not for long enough yet
 REASON_NAMES = {
     REASON_NONE: "",
     REASON_NEVER_SPOKEN: "never_spoken",
@@ -91,8 +101,42 @@ REASON_NAMES = {
     REASON_RUNNER_DEAD: "runner_dead",
     REASON_NO_VERDICT: "no_verdict",
     REASON_RUNNER_PAUSED: "runner_paused",
+    REASON_DISPUTED: "disputed",
+    REASON_QUIET_UNCONFIRMED: "quiet_unconfirmed",
+    REASON_QUIET_CONFIRMED: "quiet_confirmed",
+    REASON_LIVENESS: "liveness",
+    REASON_AUDIT: "audit",
+    REASON_OUTLIER: "outlier",
+    REASON_LADDER: "ladder",
+    REASON_HYSTERESIS: "hysteresis",
 }
 
 FEED_KIND_BBO = 1
 FEED_KIND_DEPTH = 2
 FEED_KIND_NAMES = {FEED_KIND_BBO: "bbo", FEED_KIND_DEPTH: "depth"}
+
+INSTRUMENT_ALL = (1 << 32) - 1  # of a command: every instrument of the venue
+
+COMMAND_NONE = 0
+COMMAND_RESUBSCRIBE = 1  # cancel and ask again for an instrument's channels
+COMMAND_RECONNECT = 2  # end the session and open the next one
+COMMAND_NAMES = {
+    COMMAND_NONE: "none",
+    COMMAND_RESUBSCRIBE: "resubscribe",
+    COMMAND_RECONNECT: "reconnect",
+}
+
+RESULT_NONE = 0  # not acknowledged yet
+RESULT_DONE = 1  # carried out, or begun: the session shows how it ends
+RESULT_BUSY = 2  # the same is under way already
+RESULT_LATE = 3  # issued before this feed or its session began: not carried out
+RESULT_LIMITED = 4  # the venue's own limits forbid it for now: not carried out
+RESULT_UNKNOWN = 5  # no such verb or instrument here: not carried out
+RESULT_NAMES = {
+    RESULT_NONE: "none",
+    RESULT_DONE: "done",
+    RESULT_BUSY: "busy",
+    RESULT_LATE: "late",
+    RESULT_LIMITED: "limited",
+    RESULT_UNKNOWN: "unknown",
+}

@@ -3,14 +3,17 @@
  * Open "/dev/shm/fh.<instance>.<venue>" read-only with O_NOFOLLOW, check the owner, map
  * it with PROT_READ, and call fh_attach(). Then:
  *
- *     fh_latest_read()  copies the newest whole record of one instrument;
- *     fh_ring_read()    copies the next record, or says how many were overwritten.
+ *     fh_latest_read()   copies the newest whole record of one instrument;
+ *     fh_funding_read()  copies its newest funding;
+ *     fh_ring_read()     copies the next record, or says how many were overwritten;
+ *     fh_liveness_ns()   says when its venue last proved that its data flows.
  *
  * A reader never writes and is unknown to the writer. Every function returns at once.
  * Ages are yours to compute: CLOCK_MONOTONIC now minus recv_ns. A quote may be traded on
  * only while the owner's heartbeat is younger than 500 ms, its link is FH_LINK_UP, the
- * record's session is the link's session, and its flags hold none of FH_FLAG_ONE_SIDED,
- * FH_FLAG_RESTARTED and FH_FLAG_SYNCING.
+ * record's session is the link's session, its source is FH_SOURCE_STREAM, and its flags
+ * hold none of FH_FLAG_ONE_SIDED, FH_FLAG_RESTARTED, FH_FLAG_SYNCING and
+ * FH_FLAG_DISPUTED.
  *
  * Needs C11 or C++11 with the GCC/Clang atomic builtins, little-endian, 64 bits.
  */
@@ -21,13 +24,14 @@
 #include <string.h>
 
 /* --- begin generated: python -m shm_layout.picture --write --- */
-#define FH_LAYOUT_VERSION 1u
-#define FH_LAYOUT_DIGEST UINT64_C(0xe96b2d1f870ae2e3)
+#define FH_LAYOUT_VERSION 2u
+#define FH_LAYOUT_DIGEST UINT64_C(0xf05fdfba6cfe2e78)
 #define FH_MAGIC "FEEDHNDL"
 #define FH_TIME_NONE INT64_MIN
 #define FH_RECORD_BYTES 128
 #define FH_RING_SLOTS_MIN 8
 #define FH_SLOT_RETRIES_MAX 1024
+#define FH_COMMANDS_MAX 32
 #define FH_BUCKETS 608
 #define FH_BUCKET_BITS 4
 #define FH_BUCKET_EXPONENT_MAX 40
@@ -49,6 +53,7 @@
 #define FH_FLAG_SYNCING 16
 #define FH_FLAG_LOCKED 32
 #define FH_FLAG_REPLAYED 64
+#define FH_FLAG_DISPUTED 128
 #define FH_LINK_DOWN 0
 #define FH_LINK_CONNECTING 1
 #define FH_LINK_UP 2
@@ -71,6 +76,24 @@
 #define FH_REASON_RUNNER_DEAD 8
 #define FH_REASON_NO_VERDICT 9
 #define FH_REASON_RUNNER_PAUSED 10
+#define FH_REASON_DISPUTED 11
+#define FH_REASON_QUIET_UNCONFIRMED 12
+#define FH_REASON_QUIET_CONFIRMED 13
+#define FH_REASON_LIVENESS 14
+#define FH_REASON_AUDIT 15
+#define FH_REASON_OUTLIER 16
+#define FH_REASON_LADDER 17
+#define FH_REASON_HYSTERESIS 18
+#define FH_INSTRUMENT_ALL 4294967295
+#define FH_COMMAND_NONE 0
+#define FH_COMMAND_RESUBSCRIBE 1
+#define FH_COMMAND_RECONNECT 2
+#define FH_RESULT_NONE 0
+#define FH_RESULT_DONE 1
+#define FH_RESULT_BUSY 2
+#define FH_RESULT_LATE 3
+#define FH_RESULT_LIMITED 4
+#define FH_RESULT_UNKNOWN 5
 
 struct fh_header {
     char magic[8];
@@ -93,7 +116,10 @@ struct fh_header {
     uint64_t latest_offset;
     uint64_t ring_offset;
     uint64_t histograms_offset;
-    uint8_t reserved_0[152];
+    uint64_t funding_offset;
+    uint64_t liveness_offset;
+    uint64_t commands_offset;
+    uint8_t reserved_0[128];
     uint64_t ready;
     uint8_t reserved_1[56];
     uint64_t superseded;
@@ -109,7 +135,11 @@ struct fh_owner {
     uint8_t reserved_1[120];
     int64_t heartbeat_ns;
     uint64_t progress;
-    uint8_t reserved_2[112];
+    int64_t liveness_ns;
+    uint64_t command_number;
+    uint64_t command_result;
+    int64_t command_ns;
+    uint8_t reserved_2[80];
     int64_t started_ns;
     int64_t configured_ns;
     int64_t segment_ns;
@@ -241,6 +271,32 @@ struct fh_slot {
     uint64_t cell[32];
 };
 
+struct fh_liveness {
+    int64_t tick_ns;
+};
+
+struct fh_commands {
+    uint64_t count;
+    uint8_t reserved_0[120];
+};
+
+struct fh_command {
+    uint8_t verb;
+    uint8_t reason;
+    uint8_t reserved_0[2];
+    uint32_t instrument;
+    int64_t issued_ns;
+    uint8_t reserved_1[8];
+    uint64_t stamp;
+};
+
+struct fh_register {
+    uint64_t number;
+    char name[32];
+    uint8_t reserved_0[24];
+    uint64_t cell[8];
+};
+
 struct fh_ring {
     uint64_t intent;
     uint8_t reserved_0[120];
@@ -269,6 +325,8 @@ typedef struct fh_view {
     uint64_t size_bytes;
     uint64_t owner_offset;
     uint64_t latest_offset;
+    uint64_t funding_offset;
+    uint64_t liveness_offset;
     uint64_t ring_offset;
     uint64_t instruments_max;
     uint64_t ring_slots;
@@ -287,10 +345,10 @@ static inline uint64_t fh_load_acquire(const void *address)
 /* Copies whole words. A plain memcpy from the shared side would be a data race in the
  * language's terms. On our own side it is memcpy, so that `to` may be any struct: a store
  * through a uint64_t pointer may be moved behind the load of a double. */
-static inline void fh_copy_words(void *to, const void *from, unsigned count)
+static inline void fh_copy_words(void *to, const void *from, uint64_t count)
 {
     const uint64_t *in = (const uint64_t *)from;
-    for (unsigned i = 0; i < count; i++) {
+    for (uint64_t i = 0; i < count; i++) {
         uint64_t word = __atomic_load_n(in + i, __ATOMIC_RELAXED);
         memcpy((uint8_t *)to + i * sizeof word, &word, sizeof word);
     }
@@ -317,19 +375,25 @@ static inline int fh_attach(fh_view *view, const void *base, uint64_t size_bytes
         header->layout_digest != FH_LAYOUT_DIGEST || header->segment_bytes != size_bytes)
         return -1;
     uint64_t slots = header->ring_slots;
-    uint64_t latest_bytes = (uint64_t)header->instruments_max * sizeof(struct fh_slot);
+    uint64_t instruments = header->instruments_max;
+    uint64_t slots_bytes = instruments * sizeof(struct fh_slot);
+    uint64_t liveness_bytes = instruments * sizeof(struct fh_liveness);
     uint64_t ring_bytes = sizeof(struct fh_ring) + slots * FH_RECORD_BYTES;
     if (slots < FH_RING_SLOTS_MIN || (slots & (slots - 1)) != 0 ||
         !fh_is_inside(header->owner_offset, sizeof(struct fh_owner), size_bytes) ||
-        !fh_is_inside(header->latest_offset, latest_bytes, size_bytes) ||
+        !fh_is_inside(header->latest_offset, slots_bytes, size_bytes) ||
+        !fh_is_inside(header->funding_offset, slots_bytes, size_bytes) ||
+        !fh_is_inside(header->liveness_offset, liveness_bytes, size_bytes) ||
         !fh_is_inside(header->ring_offset, ring_bytes, size_bytes))
         return -1;
     view->base = (const uint8_t *)base;
     view->size_bytes = size_bytes;
     view->owner_offset = header->owner_offset;
     view->latest_offset = header->latest_offset;
+    view->funding_offset = header->funding_offset;
+    view->liveness_offset = header->liveness_offset;
     view->ring_offset = header->ring_offset;
-    view->instruments_max = header->instruments_max;
+    view->instruments_max = instruments;
     view->ring_slots = slots;
     return 0;
 }
@@ -339,15 +403,14 @@ static inline const struct fh_owner *fh_owner_of(const fh_view *view)
     return (const struct fh_owner *)(view->base + view->owner_offset);
 }
 
-/* Copies the newest whole record of an instrument into out (128 bytes). Returns 1, 0
- * when there is none yet, -1 when the slot is damaged. Never waits for the writer: a
- * retry means that a whole newer record was published meanwhile. */
-static inline int fh_latest_read(const fh_view *view, uint64_t instrument, void *out)
+/* Reads one slot of the section at that offset; see fh_latest_read. */
+static inline int fh_slot_read(const fh_view *view, uint64_t section_offset,
+                               uint64_t instrument, void *out)
 {
     uint64_t stamp;
     if (instrument >= view->instruments_max)
         return -1;
-    const struct fh_slot *slot = (const struct fh_slot *)(view->base + view->latest_offset)
+    const struct fh_slot *slot = (const struct fh_slot *)(view->base + section_offset)
         + instrument;
     for (int tries = 0; tries < FH_SLOT_RETRIES_MAX; tries++) {
         /* ORDER: pairs with the release store of index in slot_write. */
@@ -364,6 +427,30 @@ static inline int fh_latest_read(const fh_view *view, uint64_t instrument, void 
             return 1;
     }
     return -1;
+}
+
+/* Copies the newest whole record of an instrument into out (128 bytes). Returns 1, 0
+ * when there is none yet, -1 when the slot is damaged. Never waits for the writer: a
+ * retry means that a whole newer record was published meanwhile. */
+static inline int fh_latest_read(const fh_view *view, uint64_t instrument, void *out)
+{
+    return fh_slot_read(view, view->latest_offset, instrument, out);
+}
+
+/* The same for the newest funding of an instrument: a struct fh_funding. */
+static inline int fh_funding_read(const fh_view *view, uint64_t instrument, void *out)
+{
+    return fh_slot_read(view, view->funding_offset, instrument, out);
+}
+
+/* Returns when the liveness channel of an instrument last ticked, monotonic; 0 never. */
+static inline int64_t fh_liveness_ns(const fh_view *view, uint64_t instrument)
+{
+    const struct fh_liveness *liveness =
+        (const struct fh_liveness *)(view->base + view->liveness_offset);
+    if (instrument >= view->instruments_max)
+        return 0;
+    return (int64_t)fh_load_acquire(&liveness[instrument].tick_ns);
 }
 
 /* Returns how many records were ever published: a new reader's cursor. */

@@ -20,6 +20,7 @@ COUNTERS_DEFAULT = 256
 COUNTERS_MAX = 4_096
 HISTOGRAMS_DEFAULT = 16
 HISTOGRAMS_MAX = 1_024
+COMMANDS_MAX = 32  # venues that one runner commands: ten times those that are known
 
 # Reading a slot is retried only when a whole newer quote was published meanwhile. The
 # longest runs measured under a full-rate writer were 22 tries in C and 66 in Python.

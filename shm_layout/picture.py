@@ -17,7 +17,10 @@ HEADER_PATH = _HERE / "feedhandler_shm.h"
 _BEGIN = "/* --- begin generated: python -m shm_layout.picture --write --- */\n"
 _END = "/* --- end generated --- */\n"
 
-_CONSTANTS = ("KIND_", "SOURCE_", "SIDE_", "FLAG_", "LINK_", "STATE_", "REASON_")
+_CONSTANTS = (
+    *("KIND_", "SOURCE_", "SIDE_", "FLAG_", "LINK_", "STATE_", "REASON_"),
+    *("INSTRUMENT_", "COMMAND_", "RESULT_"),
+)
 
 
 def picture() -> str:
@@ -33,7 +36,7 @@ def picture() -> str:
         lines.append("")
     plan = schema.Plan(limits.Capacities())
     lines.append("segment with default capacities:")
-    for section in ("owner", "counters", "directory", "latest", "ring", "histograms"):
+    for section in schema.SECTIONS:
         lines.append(f"  {getattr(plan, f'{section}_offset'):>9}  {section}")
     lines.append(f"  {plan.segment_bytes:>9}  end")
     return "\n".join(lines) + "\n"
@@ -49,6 +52,7 @@ def c_structs() -> str:
         f"#define FH_RECORD_BYTES {limits.RECORD_BYTES}",
         f"#define FH_RING_SLOTS_MIN {limits.RING_SLOTS_MIN}",
         f"#define FH_SLOT_RETRIES_MAX {limits.SLOT_RETRIES_MAX}",
+        f"#define FH_COMMANDS_MAX {limits.COMMANDS_MAX}",
         f"#define FH_BUCKETS {limits.BUCKETS}",
         f"#define FH_BUCKET_BITS {limits.BUCKETS_PER_OCTAVE_BITS}",
         f"#define FH_BUCKET_EXPONENT_MAX {limits.BUCKET_EXPONENT_MAX}",

@@ -10,11 +10,15 @@ import mmap
 from dataclasses import dataclass
 from typing import Any
 
-from shm_layout import schema, segment
+import numpy as np
+import numpy.typing as npt
+
+from shm_layout import commands, schema, segment
+from shm_layout.commands import Command
 from shm_layout.core import make_reader
 from shm_layout.directory import Histogram, Instrument, decode_text
 from shm_layout.layout import Layout
-from shm_layout.limits import Capacities
+from shm_layout.limits import COMMANDS_MAX, Capacities
 from shm_layout.schema import HEADER, OWNER, STAGES, Plan
 
 _SIGN = 1 << 63
@@ -31,6 +35,10 @@ class Owner:
     link: int
     heartbeat_ns: int
     progress: int
+    liveness_ns: int  # 0 before the first tick
+    command_number: int  # of the last command acknowledged, 0 before the first
+    command_result: int  # RESULT_*
+    command_ns: int
     stages: dict[str, int]
 
 
@@ -62,9 +70,12 @@ class Reader:
         self._heartbeat_offset = owner + OWNER.offsets["heartbeat_ns"]
         self._link_offset = owner + OWNER.offsets["link"]
         self._epoch_offset = owner + OWNER.offsets["epoch"]
+        self._liveness_offset = owner + OWNER.offsets["liveness_ns"]
+        self._registers: dict[str, int] = {}  # venue -> offset of its register
         # Bound once: what every read of a quote calls.
         self.read_slot = self._core.read_slot
         self.read_live = self._core.read_live
+        self.read_funding = self._core.read_funding
         self.drain = self._core.drain
         self.head = self._core.head
 
@@ -84,6 +95,42 @@ class Reader:
         A slot never written, and an unreadable one, is all zeros: kind 0.
         """
         return self._core.read_slots(out)
+
+    def read_fundings(self, out: Any) -> int:
+        """Fill `out` with every instrument's newest funding, as `read_slots` does."""
+        return self._core.read_fundings(out)
+
+    def liveness_ns(self) -> int:
+        """Return when the venue's liveness channel last ticked, monotonic; 0 never."""
+        return _signed(self._core.load(self._liveness_offset))
+
+    def liveness(self) -> npt.NDArray[np.int64]:
+        """Return the same of every instrument by index, as long as the directory."""
+        ticks = np.zeros(self.capacities.instruments, np.int64)
+        self._core.load_words(self.plan.liveness_offset, ticks)
+        return ticks
+
+    def command(self, venue: str) -> Command | None:
+        """Return the runner's newest command to that venue, None before the first.
+
+        For feeds, which attach to the runner's segment. It stays after it was carried
+        out: whoever reads it compares its number with the last one acknowledged, and
+        carries out nothing that was issued before it started. Raises `SlotUnreadable`
+        when the register is damaged; the next command heals it.
+        """
+        register = self._registers.get(venue)
+        if register is None:
+            self._find_registers()
+            register = self._registers.get(venue)
+            if register is None:
+                return None
+        return commands.read(self._core, register)
+
+    def result_of(self, number: int) -> int | None:
+        """Return RESULT_* if this feed's last acknowledgement is of that command."""
+        if self._owner_word("command_number") != number:
+            return None
+        return self._owner_word("command_result")
 
     def heartbeat_ns(self) -> int:
         """Return the writer's last heartbeat, monotonic; 0 before the first."""
@@ -109,6 +156,10 @@ class Reader:
             link=link,
             heartbeat_ns=self.heartbeat_ns(),
             progress=self._owner_word("progress"),
+            liveness_ns=self.liveness_ns(),
+            command_number=self._owner_word("command_number"),
+            command_result=self._owner_word("command_result"),
+            command_ns=_signed(self._owner_word("command_ns")),
             stages={
                 stage: _signed(self._owner_word(f"{stage}_ns")) for stage in STAGES
             },
@@ -168,7 +219,7 @@ class Reader:
     def close(self) -> None:
         """Let go of the mapping. Reading afterwards is an error."""
         self.__dict__.pop("_core", None)
-        for name in ("read_slot", "read_live", "drain", "head"):
+        for name in ("read_slot", "read_live", "read_funding", "drain", "head"):
             self.__dict__.pop(name, None)
         try:
             self._mapping.close()
@@ -180,6 +231,13 @@ class Reader:
 
     def __exit__(self, *error: object) -> None:
         self.close()
+
+    def _find_registers(self) -> None:
+        first = self.plan.commands_offset + schema.COMMANDS.size_bytes
+        size = schema.REGISTER.size_bytes
+        for index in range(self._count(self.plan.commands_offset, COMMANDS_MAX)):
+            register = first + index * size
+            self._registers[self._name(schema.REGISTER, register)] = register
 
     def _owner_word(self, name: str) -> int:
         return self._core.load(self.plan.owner_offset + OWNER.offsets[name])

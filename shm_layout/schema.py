@@ -1,10 +1,15 @@
 """Every byte that two processes share, declared once.
 
-    segment  ┌──────────┬───────┬──────────┬───────────┬────────┬──────┬────────────┐
-             │ header   │ owner │ counters │ directory │ latest │ ring │ histograms │
-             └──────────┴───────┴──────────┴───────────┴────────┴──────┴────────────┘
+    segment  ┌────────┬───────┬──────────┬───────────┬────────┬─────────┐
+             │ header │ owner │ counters │ directory │ latest │ funding │ ─┐
+             └────────┴───────┴──────────┴───────────┴────────┴─────────┘  │
+          ┌────────────────────────────────────────────────────────────────┘
+          │  ┌──────────┬──────────┬──────┬────────────┐
+          └─ │ liveness │ commands │ ring │ histograms │
+             └──────────┴──────────┴──────┴────────────┘
 
-Each word has one writer: the process that holds the segment's lock. Readers map the
+Every segment has every section; what its role does not use stays zero. Each word has
+one writer: the process that holds the segment's lock. Readers map the
 segment read-only. It holds timestamps, never ages. Little-endian, naturally aligned, no
 hidden padding; every word that orders others has eight bytes.
 
@@ -22,6 +27,7 @@ from shm_layout.codes import KIND_FUNDING, KIND_QUOTE, KIND_STATUS, KIND_TRADE
 from shm_layout.layout import Field, Layout, Reserved, align
 from shm_layout.limits import (
     BUCKETS,
+    COMMANDS_MAX,
     LINE_BYTES,
     RECORD_BYTES,
     SECTION_ALIGNMENT,
@@ -29,7 +35,7 @@ from shm_layout.limits import (
 )
 
 MAGIC = b"FEEDHNDL"
-LAYOUT_VERSION = 1
+LAYOUT_VERSION = 2
 
 # --- Header ------------------------------------------------------------------------
 
@@ -44,8 +50,8 @@ HEADER = Layout(
     Field("time_namespace", "u64", "inode of the writer's time namespace; 0 unknown"),
     Field("boot_id", "text:40", "boot that the monotonic stamps belong to"),
     Field("instance", "text:40", "name of the group of processes"),
-    Field("role", "text:40", "feed:<venue>, runner, rest, telemetry or supervisor"),
-    Field("instruments_max", "u32", "entries of directory and latest"),
+    Field("role", "text:40", "feed:<venue>, reader:<name>, runner, rest, …"),
+    Field("instruments_max", "u32", "entries of directory, latest, funding, liveness"),
     Field("ring_slots", "u32", "records of the ring, a power of two"),
     Field("counters_max", "u32", "entries of the counters"),
     Field("histograms_max", "u32", "entries of the histograms"),
@@ -55,7 +61,10 @@ HEADER = Layout(
     Field("latest_offset", "u64", ""),
     Field("ring_offset", "u64", ""),
     Field("histograms_offset", "u64", ""),
-    Reserved(152),
+    Field("funding_offset", "u64", ""),
+    Field("liveness_offset", "u64", ""),
+    Field("commands_offset", "u64", ""),
+    Reserved(128),
     Field("ready", "u64", "1 once everything else is filled; stored last"),
     Reserved(56),
     Field("superseded", "u64", "1 once a newer segment or none takes this one's place"),
@@ -83,7 +92,11 @@ OWNER = Layout(
     Reserved(120),
     Field("heartbeat_ns", "i64", "monotonic; stored by the event loop itself"),
     Field("progress", "u64", "work done; a heartbeat without it is a hang"),
-    Reserved(112),
+    Field("liveness_ns", "i64", "monotonic; newest tick of the liveness channel"),
+    Field("command_number", "u64", "last command acknowledged; stored after the next"),
+    Field("command_result", "u64", "RESULT_* of that command"),
+    Field("command_ns", "i64", "monotonic time of that acknowledgement"),
+    Reserved(80),
     *(Field(f"{stage}_ns", "i64", f"monotonic time of {stage}") for stage in STAGES),
     Reserved(80),
 )
@@ -207,13 +220,48 @@ RECORD_DTYPES: dict[int, np.dtype[np.void]] = {
     kind: layout.dtype for kind, layout in RECORDS.items()
 }
 
-# --- Latest: a two-copy latch for each instrument ----------------------------------
+# --- Latest and funding: a two-copy latch for each instrument ----------------------
 
 SLOT = Layout(
     "slot",
     Field("index", "u64", "the only word that publishes; its low bit picks the cell"),
     Reserved(120),
     Field("cell", "u64", "two records, filled in turn", count=32),
+)
+
+# --- Liveness: one word for each instrument ----------------------------------------
+
+LIVENESS = Layout(
+    "liveness",
+    Field("tick_ns", "i64", "monotonic; newest tick of its liveness channel; 0 never"),
+)
+
+# --- Commands: a register for each venue, written by the runner --------------------
+
+COMMANDS = Layout(
+    "commands",
+    Field("count", "u64", "entries in use; stored after the entry's name"),
+    Reserved(120),
+)
+
+COMMAND = Layout(
+    "command",
+    Field("verb", "u8", "COMMAND_*"),
+    Field("reason", "u8", "REASON_*"),
+    Reserved(2),
+    Field("instrument", "u32", "index in the feed's directory, or INSTRUMENT_ALL"),
+    Field("issued_ns", "i64", "monotonic"),
+    Reserved(8),
+    Field("stamp", "u64", "the number it was written for"),
+)
+
+# A latch like a slot: a runner that dies between two stores leaves the last command.
+REGISTER = Layout(
+    "register",
+    Field("number", "u64", "of the newest command, stored last; its low bit picks"),
+    Field("name", "text:32", "the venue"),
+    Reserved(24),
+    Field("cell", "u64", "two commands, filled in turn", count=8),
 )
 
 # --- Ring --------------------------------------------------------------------------
@@ -257,6 +305,10 @@ LAYOUTS = (
     FUNDING,
     STATUS,
     SLOT,
+    LIVENESS,
+    COMMANDS,
+    COMMAND,
+    REGISTER,
     RING,
     HISTOGRAMS,
     HISTOGRAM,
@@ -268,6 +320,7 @@ assert INSTRUMENT.size_bytes == 256
 assert SLOT.size_bytes == LINE_BYTES + 2 * RECORD_BYTES
 assert all(layout.size_bytes == RECORD_BYTES for layout in RECORDS.values())
 assert all(layout.offsets["stamp"] == RECORD_BYTES - 8 for layout in RECORDS.values())
+assert REGISTER.size_bytes == 64 + 2 * COMMAND.size_bytes == LINE_BYTES
 assert RING.size_bytes % LINE_BYTES == 0
 
 LAYOUT_DIGEST = int.from_bytes(
@@ -278,40 +331,44 @@ LAYOUT_DIGEST = int.from_bytes(
 )
 
 
+SECTIONS = (
+    *("owner", "counters", "directory", "latest", "funding", "liveness"),
+    *("commands", "ring", "histograms"),
+)
+
+
 class Plan:
     """Where each section of a segment with given capacities lies. All in bytes."""
 
     def __init__(self, capacities: Capacities) -> None:
         self.capacities = capacities
+        instruments = capacities.instruments
         self.owner_offset = HEADER.size_bytes
-        self.counters_offset = align(
-            self.owner_offset + OWNER.size_bytes, SECTION_ALIGNMENT
+        self.counters_offset = _behind(self.owner_offset, OWNER.size_bytes)
+        self.directory_offset = _behind(
+            self.counters_offset,
+            COUNTERS.size_bytes + capacities.counters * COUNTER.size_bytes,
         )
-        self.directory_offset = align(
-            self.counters_offset
-            + COUNTERS.size_bytes
-            + capacities.counters * COUNTER.size_bytes,
-            SECTION_ALIGNMENT,
+        self.latest_offset = _behind(
+            self.directory_offset,
+            DIRECTORY.size_bytes + instruments * INSTRUMENT.size_bytes,
         )
-        self.latest_offset = align(
-            self.directory_offset
-            + DIRECTORY.size_bytes
-            + capacities.instruments * INSTRUMENT.size_bytes,
-            SECTION_ALIGNMENT,
+        slots_bytes = instruments * SLOT.size_bytes
+        self.funding_offset = _behind(self.latest_offset, slots_bytes)
+        self.liveness_offset = _behind(self.funding_offset, slots_bytes)
+        self.commands_offset = _behind(
+            self.liveness_offset, instruments * LIVENESS.size_bytes
         )
-        self.ring_offset = align(
-            self.latest_offset + capacities.instruments * SLOT.size_bytes,
-            SECTION_ALIGNMENT,
+        self.ring_offset = _behind(
+            self.commands_offset,
+            COMMANDS.size_bytes + COMMANDS_MAX * REGISTER.size_bytes,
         )
-        self.histograms_offset = align(
-            self.ring_offset + RING.size_bytes + capacities.ring_slots * RECORD_BYTES,
-            SECTION_ALIGNMENT,
+        self.histograms_offset = _behind(
+            self.ring_offset, RING.size_bytes + capacities.ring_slots * RECORD_BYTES
         )
-        self.segment_bytes = align(
-            self.histograms_offset
-            + HISTOGRAMS.size_bytes
-            + capacities.histograms * HISTOGRAM.size_bytes,
-            SECTION_ALIGNMENT,
+        self.segment_bytes = _behind(
+            self.histograms_offset,
+            HISTOGRAMS.size_bytes + capacities.histograms * HISTOGRAM.size_bytes,
         )
 
     def geometry(self) -> tuple[int, ...]:
@@ -326,4 +383,14 @@ class Plan:
             self.capacities.ring_slots,
             self.histograms_offset,
             self.capacities.histograms,
+            self.funding_offset,
         )
+
+    def offsets(self) -> dict[str, int]:
+        """Return where each section starts, by its word in the header."""
+        words = [f"{section}_offset" for section in SECTIONS]
+        return {word: getattr(self, word) for word in words}
+
+
+def _behind(offset: int, size_bytes: int) -> int:
+    return align(offset + size_bytes, SECTION_ALIGNMENT)

@@ -54,7 +54,8 @@ from shm_layout.schema import (
 
 _DIRECTORY = "/dev/shm"
 _INSTANCE = re.compile(r"[a-z0-9_][a-z0-9_-]{0,31}", re.ASCII)
-_PLACE = re.compile(r"[a-z0-9_]{1,32}", re.ASCII)
+_PLACE = re.compile(r"(reader-)?[a-z0-9_]{1,32}", re.ASCII)
+_ROLES = ("runner", "rest", "telemetry", "supervisor")
 _PREFIX = "/fh."
 _POLL_S = 0.005
 _NO_FILE = (errno.ELOOP, errno.EISDIR, errno.ENXIO, errno.EINVAL)
@@ -64,16 +65,26 @@ _EPOCH = HEADER.size_bytes + OWNER.offsets["epoch"]
 def segment_name(instance: str, role: str) -> str:
     """Return the name of a role's segment: `/fh.default.lighter` for `feed:lighter`.
 
-    Raises `SegmentRefused` for a name that could leave its directory or mislead.
+    `reader:<name>` is at `reader-<name>`. Raises `SegmentRefused` for a name that could
+    leave its directory or mislead.
     """
-    place = role.removeprefix("feed:")
+    place = role.removeprefix("feed:").replace("reader:", "reader-", 1)
     if not _INSTANCE.fullmatch(instance):
         raise SegmentRefused(
             "name", f"an instance is 1 to 32 of a-z 0-9 _ -: instance={instance!r}"
         )
-    if not _PLACE.fullmatch(place):
+    name = f"{_PREFIX}{instance}.{place}"
+    if not _PLACE.fullmatch(place) or role_of(name) != role:
         raise SegmentRefused("name", f"a role is 1 to 32 of a-z 0-9 _: role={role!r}")
-    return f"{_PREFIX}{instance}.{place}"
+    return name
+
+
+def role_of(name: str) -> str:
+    """Return the role that a segment of that name has: `segment_name` backwards."""
+    place = name.rpartition(".")[2]
+    if place.startswith("reader-"):
+        return place.replace("-", ":", 1)
+    return place if place in _ROLES else f"feed:{place}"
 
 
 def list_segments(instance: str | None = None) -> list[str]:
@@ -346,12 +357,7 @@ def _fill(
         "ring_slots": capacities.ring_slots,
         "counters_max": capacities.counters,
         "histograms_max": capacities.histograms,
-        "owner_offset": plan.owner_offset,
-        "counters_offset": plan.counters_offset,
-        "directory_offset": plan.directory_offset,
-        "latest_offset": plan.latest_offset,
-        "ring_offset": plan.ring_offset,
-        "histograms_offset": plan.histograms_offset,
+        **plan.offsets(),
     }
     HEADER.struct.pack_into(mapping, 0, *values.values())
     # ORDER: pairs with read_header in checks.py: whoever sees the ready word sees the

@@ -10,23 +10,21 @@ import contextlib
 import os
 import time
 
-from shm_layout import codes, identity, schema, segment
+from shm_layout import codes, commands, identity, schema, segment
 from shm_layout.codes import SOURCE_STREAM, TIME_NONE
-from shm_layout.core import TO_LATEST, TO_RING, make_writer
+from shm_layout.core import make_writer
 from shm_layout.directory import Instrument, encode_name
-from shm_layout.errors import CapacityExceeded, OwnershipLost, SlotUnreadable
+from shm_layout.errors import CapacityExceeded, OwnershipLost
 from shm_layout.layout import Layout
-from shm_layout.limits import Capacities
-from shm_layout.reader import Reader
+from shm_layout.limits import COMMANDS_MAX, Capacities
+from shm_layout.publishing import Publishing
 from shm_layout.schema import OWNER, STAGES
 
 _MASK = (1 << 64) - 1
-_PAYLOAD = slice(schema.RECORD_HEADER.size_bytes, schema.QUOTE.offsets["stamp"])
-_NO_HEAD = (0,) * len(schema.RECORD_HEADER.fields)
 _LIVE: set[Writer] = set()  # until closed: somebody may hold a bound method only
 
 
-class Writer(Reader):
+class Writer(Publishing):
     """The owned segment: everything a `Reader` offers, and the writes.
 
     Use `Writer.open`. Every publish raises `OwnershipLost` once another epoch is in
@@ -43,6 +41,10 @@ class Writer(Reader):
         self._writer = make_writer(
             owned.mapping, self.plan.geometry(), self._full_epoch, source
         )
+        self._find_registers()
+        self._register_indexes = {
+            name: index for index, name in enumerate(self._registers)
+        }
         self._counter_indexes = {
             name: index for index, name in enumerate(self.counters())
         }
@@ -70,6 +72,7 @@ class Writer(Reader):
     ) -> Writer:
         """Create or adopt the role's segment and become its writer, with a new epoch.
 
+        Every record carries `source` (SOURCE_*), unless its publish names another.
         Raises `SegmentBusy`, `SegmentSpace` or `SegmentRefused`.
         """
         owned = segment.create_or_adopt(instance, role, capacities or Capacities())
@@ -116,143 +119,6 @@ class Writer(Reader):
             offset = start + schema.INSTRUMENT.offsets["active"]
             self._writer.store(offset, int(index in keep))
 
-    # --- Records --------------------------------------------------------------------
-
-    def publish_trade(
-        self,
-        index: int,
-        flags: int,
-        session: int,
-        event_ns: int,
-        recv_ns: int,
-        venue_sequence: int,
-        price: float,
-        size: float,
-        aggressor: int,
-        trade_id: int,
-    ) -> int | None:
-        """Publish a trade in the ring; return its number there."""
-        payload = schema.TRADE.struct.pack(
-            *_NO_HEAD, price, size, trade_id, aggressor, 0
-        )[_PAYLOAD]
-        return self._writer.publish(
-            codes.KIND_TRADE,
-            TO_RING,
-            index,
-            flags,
-            session,
-            event_ns,
-            recv_ns,
-            venue_sequence,
-            payload,
-        )
-
-    def publish_funding(
-        self,
-        index: int,
-        flags: int,
-        session: int,
-        event_ns: int,
-        recv_ns: int,
-        rate_per_hour: float,
-        interval_ns: int,
-        next_funding_ns: int,
-        mark_price: float,
-        oracle_price: float,
-        mid_price: float,
-        open_interest: float,
-    ) -> int | None:
-        """Publish funding and the prices that came with it in the ring."""
-        payload = schema.FUNDING.struct.pack(
-            *_NO_HEAD,
-            rate_per_hour,
-            interval_ns,
-            next_funding_ns,
-            mark_price,
-            oracle_price,
-            mid_price,
-            open_interest,
-            0,
-        )[_PAYLOAD]
-        return self._writer.publish(
-            codes.KIND_FUNDING,
-            TO_RING,
-            index,
-            flags,
-            session,
-            event_ns,
-            recv_ns,
-            0,
-            payload,
-        )
-
-    def publish_status(
-        self,
-        index: int,
-        *,
-        session: int,
-        event_ns: int,
-        recv_ns: int,
-        apply_ns: int,
-        since_ns: int,
-        confirmed_ns: int,
-        applied_sequence: int,
-        moves: int,
-        applied_epoch: int,
-        state: int,
-        reason: int,
-        previous: int,
-        moved: bool,
-    ) -> int | None:
-        """Publish a verdict in latest, and in the ring too when the state moved."""
-        payload = schema.STATUS.struct.pack(
-            *_NO_HEAD,
-            apply_ns,
-            since_ns,
-            confirmed_ns,
-            applied_sequence,
-            moves,
-            applied_epoch,
-            state,
-            reason,
-            previous,
-            0,
-        )[_PAYLOAD]
-        where = TO_LATEST | TO_RING if moved else TO_LATEST
-        return self._writer.publish(
-            codes.KIND_STATUS, where, index, 0, session, event_ns, recv_ns, 0, payload
-        )
-
-    def mark(self, index: int, flag: int) -> None:
-        """Publish the latest quote once more with a flag added and its stamps kept."""
-        try:
-            record = self.read_slot(index)
-        except SlotUnreadable:
-            return  # readers cannot read it either, and the next publish heals it
-        if record is None:
-            return
-        fields = schema.QUOTE.struct.unpack(record)
-        quote = dict(
-            zip((field.name for field in schema.QUOTE.fields), fields, strict=True)
-        )
-        self._writer.publish_quote(
-            index,
-            quote["flags"] | flag,
-            quote["session"],
-            quote["event_ns"],
-            quote["recv_ns"],
-            quote["venue_sequence"],
-            quote["bid"],
-            quote["bid_size"],
-            quote["ask"],
-            quote["ask_size"],
-        )
-
-    def mark_all(self, flag: int) -> None:
-        """Mark every instrument's latest quote."""
-        for index in self._instrument_indexes.values():
-            self.mark(index, flag)
-
     # --- Owner ----------------------------------------------------------------------
 
     def set_link(self, link: int, session: int) -> None:
@@ -263,6 +129,51 @@ class Writer(Reader):
     def stamp_stage(self, stage: str, now_ns: int) -> None:
         """Stamp a start-up stage with a monotonic time."""
         self._store_owner(f"{stage}_ns", now_ns)
+
+    def stamp_liveness(self, index: int, now_ns: int) -> None:
+        """Note that the liveness channel of an instrument, so its venue's, ticked."""
+        if not 0 <= index < self.capacities.instruments:
+            raise ValueError(f"no such instrument: index={index}")
+        offset = self.plan.liveness_offset + index * schema.LIVENESS.size_bytes
+        self._writer.store(offset, now_ns & _MASK)
+        self._store_owner("liveness_ns", now_ns)
+
+    # --- Commands -------------------------------------------------------------------
+
+    def issue_command(
+        self,
+        venue: str,
+        verb: int,
+        instrument: int = codes.INSTRUMENT_ALL,
+        reason: int = codes.REASON_NONE,
+        *,
+        now_ns: int | None = None,
+    ) -> int:
+        """Ask a venue's feed for COMMAND_*; return the number it will acknowledge.
+
+        For the runner. `instrument` is an index in the feed's directory. It takes the
+        place of the venue's last command, acknowledged or not. Raises
+        `CapacityExceeded` for one venue too many.
+        """
+        index = self._named(
+            venue,
+            self._register_indexes,
+            schema.COMMANDS,
+            schema.REGISTER,
+            COMMANDS_MAX,
+        )
+        register = self._entry(schema.COMMANDS, schema.REGISTER, index)
+        issued_ns = time.monotonic_ns() if now_ns is None else now_ns
+        return commands.issue(
+            self._writer, register, verb, instrument, reason, issued_ns
+        )
+
+    def acknowledge(self, number: int, result: int, now_ns: int) -> None:
+        """Say what became of a command, RESULT_*. For feeds; the runner reads it."""
+        self._store_owner("command_result", result)
+        self._store_owner("command_ns", now_ns)
+        # ORDER: pairs with Reader.result_of: the result, then its command's number.
+        self._store_owner("command_number", number)
 
     # --- Counters and histograms ----------------------------------------------------
 

@@ -21,6 +21,14 @@ def pytest_configure(config: pytest.Config) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print how soon each fault was seen and mended, if any was tried."""
+    if (support.ROOT / "tests/system/drills").is_dir():  # a copied tree may lack them
+        from tests.system.drills import report
+
+        report.pytest_terminal_summary(terminalreporter)
+
+
 @pytest.fixture
 def instance() -> Iterator[str]:
     """A unique instance name; what is left of it fails the test."""

@@ -24,7 +24,7 @@ PACKAGES = ("shm_layout", "feedhandler")
 
 # What anything but the innermost packages may use.
 BASE = "shm_layout feedhandler.clock feedhandler.errors feedhandler.limits"
-EDGE = f"{BASE} feedhandler.config feedhandler.log"
+EDGE = f"{BASE} feedhandler.config feedhandler.identity feedhandler.log"
 
 # Unit -> the units it may import. A module belongs to the longest name that
 # begins its own; every unit may import itself.
@@ -34,7 +34,9 @@ TABLE: dict[str, str] = {
     # Leaves: each stands alone, or on errors.
     "feedhandler.clock": "",
     "feedhandler.errors": "shm_layout",
+    "feedhandler.identity": "",
     "feedhandler.limits": "",
+    "feedhandler.resolver": "",
     "feedhandler.sink": "",
     "feedhandler.log": "feedhandler.clock feedhandler.sink",
     "feedhandler.config": "shm_layout feedhandler.errors feedhandler.log",
@@ -48,23 +50,32 @@ TABLE: dict[str, str] = {
         "feedhandler.codec feedhandler.book feedhandler.events feedhandler.errors"
         " feedhandler.limits"
     ),
-    # The edges of a feed process.
+    # The edges of a feed process, and of the one that asks by REST.
     "feedhandler.transport": f"{EDGE} feedhandler.codec",
+    "feedhandler.discovery": f"{EDGE} feedhandler.codec feedhandler.venues",
+    "feedhandler.venue_host": f"{EDGE} feedhandler.transport feedhandler.venues",
     "feedhandler.feed": (
         f"{EDGE} feedhandler.codec feedhandler.book feedhandler.events"
-        " feedhandler.venues feedhandler.transport"
+        " feedhandler.venues feedhandler.transport feedhandler.discovery"
+        " feedhandler.venue_host feedhandler.resolver"
     ),
     "feedhandler.rest": (
         f"{EDGE} feedhandler.codec feedhandler.book feedhandler.events"
-        " feedhandler.venues feedhandler.transport"
+        " feedhandler.venues feedhandler.transport feedhandler.discovery"
+        " feedhandler.venue_host feedhandler.resolver"
     ),
     # Readers: shared memory is all they know of the other processes.
     "feedhandler.verdict": BASE,
-    "feedhandler.runner": f"{EDGE} feedhandler.verdict",
+    "feedhandler.runner": f"{EDGE} feedhandler.verdict feedhandler.runner.restart",
+    "feedhandler.runner.restart": "shm_layout",
     "feedhandler.telemetry": f"{EDGE} feedhandler.verdict",
+    "feedhandler.report": f"{EDGE} feedhandler.telemetry",
+    "feedhandler.soak": (
+        f"{EDGE} feedhandler.supervisor feedhandler.telemetry feedhandler.report"
+    ),
     "feedhandler.client": f"{BASE} feedhandler.verdict",
     # Processes, and the simulator that shares one thing with the product.
-    "feedhandler.supervisor": EDGE,
+    "feedhandler.supervisor": f"{EDGE} feedhandler.runner.restart",
     "feedhandler.sim": "feedhandler.codec",
     "feedhandler.cli": "*",
     "feedhandler.__main__": "feedhandler.cli",
@@ -77,11 +88,16 @@ DOORS: dict[str, str] = {
     "click": "feedhandler.cli",
     "msgspec": (
         "feedhandler.codec feedhandler.config feedhandler.events feedhandler.venues"
-        " feedhandler.sim"
+        " feedhandler.sim feedhandler.telemetry feedhandler.report"
     ),
-    "numpy": "shm_layout feedhandler.client feedhandler.runner feedhandler.verdict",
+    "numpy": (
+        "shm_layout feedhandler.client feedhandler.runner feedhandler.verdict"
+        " feedhandler.telemetry feedhandler.report"
+    ),
+    "matplotlib": "feedhandler.report.plots",
     "posix_ipc": "shm_layout.segment",
-    "psutil": "feedhandler.supervisor",
+    "prometheus_client": "feedhandler.telemetry.prometheus",
+    "psutil": "feedhandler.supervisor feedhandler.telemetry.usage",
     "rich": "feedhandler.cli.table",
     "uvloop": "feedhandler.feed",
     "websockets": "feedhandler.transport",
@@ -207,6 +223,8 @@ def test_every_dependency_has_a_door_and_every_door_a_dependency() -> None:
         for requirement in [
             *project["dependencies"],
             *project["optional-dependencies"]["fast"],
+            *project["optional-dependencies"]["metrics"],
+            *project["optional-dependencies"]["report"],
         ]
     }
     assert declared == set(DOORS)

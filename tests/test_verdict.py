@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from types import MappingProxyType
 
 import numpy as np
 import pytest
@@ -66,12 +68,12 @@ def judge(
         session=session,
     )
     states, reasons = verdict.overlay(
-        states, reasons, verdicts, records, runner_beats=runner_beats
+        states, reasons, verdicts, records, NOW_NS, runner_beats=runner_beats
     )
     return (
         codes.STATE_NAMES[int(states[0])],
         codes.REASON_NAMES[int(reasons[0])],
-        bool(verdict.is_tradable(states, records["source"])[0]),
+        bool(verdict.is_tradable(states, reasons, records["source"])[0]),
     )
 
 
@@ -89,6 +91,11 @@ def test_fresh_two_sided_stream_quote_judged_live_is_tradable() -> None:
         ({"ask": math.nan}, "SUSPECT", "one_sided"),
         ({"flags": codes.FLAG_ONE_SIDED}, "SUSPECT", "one_sided"),
         ({"flags": codes.FLAG_SYNCING}, "SYNCING", "resync"),
+        ({"flags": codes.FLAG_DISPUTED}, "SUSPECT", "disputed"),
+        ({"flags": codes.FLAG_DISPUTED, "bid": math.nan}, "SUSPECT", "disputed"),
+        ({"flags": codes.FLAG_DISPUTED, "recv_ns": 0}, "SUSPECT", "disputed"),
+        ({"flags": codes.FLAG_DISPUTED | codes.FLAG_SYNCING}, "SYNCING", "resync"),
+        ({"flags": codes.FLAG_DISPUTED, "session": 6}, "SYNCING", "awaiting_quote"),
         ({"flags": codes.FLAG_RESTARTED}, "SYNCING", "awaiting_quote"),
         ({"session": 6}, "SYNCING", "awaiting_quote"),
         ({"kind": 0}, "SYNCING", "awaiting_quote"),
@@ -144,14 +151,15 @@ def test_only_the_runners_live_is_tradable(state: int) -> None:
         link=codes.LINK_UP,
         session=7,
     )
-    states, _ = verdict.overlay(
+    states, reasons = verdict.overlay(
         states,
         np.zeros(1, np.uint8),
         make_verdicts(state=state),
         make_records(),
+        NOW_NS,
         runner_beats=True,
     )
-    assert not verdict.is_tradable(states, make_records()["source"])[0]
+    assert not verdict.is_tradable(states, reasons, make_records()["source"])[0]
 
 
 def test_a_rest_price_is_shown_and_never_tradable() -> None:
@@ -185,7 +193,7 @@ def test_a_heartbeat_proves_life_only_while_young(
 
 
 @given(
-    flags=st.integers(0, 0x7F),
+    flags=st.integers(0, 2 * max(codes.FLAG_NAMES) - 1),
     record_session=st.integers(6, 8),
     age_ns=st.integers(-5, 2 * FRESH_NS),
     bid=st.sampled_from([1.0, math.nan]),
@@ -226,3 +234,119 @@ def test_one_quote_is_judged_as_the_array_of_it(
         7,
     )
     assert one == (int(states[0]), int(reasons[0]))
+
+
+# --- QUIET ---------------------------------------------------------------------------
+
+CONFIRM_NS = verdict.QUIET_CONFIRM_LIMIT_NS
+LATER_NS = NOW_NS + CONFIRM_NS  # so that a check can be old
+OLD_NS = LATER_NS - CONFIRM_NS - 5
+QUIET = {
+    "state": codes.STATE_QUIET,
+    "reason": codes.REASON_QUIET_CONFIRMED,
+    "confirmed_ns": LATER_NS - 5,
+    "applied_sequence": 9,
+}
+
+
+def judge_quiet(
+    record: Mapping[str, object] = MappingProxyType({}),
+    said: Mapping[str, object] = MappingProxyType({}),
+    *,
+    writer_beats: bool = True,
+    runner_beats: bool = True,
+) -> tuple[str, str, bool]:
+    """Judge an old quote whose runner says QUIET, by both ways, which must agree."""
+    now_ns = LATER_NS
+    records = make_records(**{"recv_ns": OLD_NS, "sequence": 9, **record})
+    verdicts = make_verdicts(**{**QUIET, **said})
+    evidence = verdict.assess(
+        records,
+        np.array([FRESH_NS]),
+        now_ns,
+        writer_beats=writer_beats,
+        link=codes.LINK_UP,
+        session=7,
+    )
+    states, reasons = verdict.overlay(
+        *evidence, verdicts, records, now_ns, runner_beats=runner_beats
+    )
+    is_counted = (
+        verdicts["session"][0] == records["session"][0]
+        and verdicts["applied_epoch"][0] == records["epoch"][0]
+    )
+    if runner_beats and is_counted:
+        one = verdict.overlay_one(
+            int(evidence[0][0]),
+            int(evidence[1][0]),
+            int(verdicts["state"][0]),
+            int(verdicts["reason"][0]),
+            int(verdicts["confirmed_ns"][0]),
+            bool(verdicts["applied_sequence"][0] == records["sequence"][0]),
+            int(records["recv_ns"][0]),
+            now_ns,
+            CONFIRM_NS,
+        )
+        assert one == (int(states[0]), int(reasons[0]))
+    return (
+        codes.STATE_NAMES[int(states[0])],
+        codes.REASON_NAMES[int(reasons[0])],
+        bool(verdict.is_tradable(states, reasons, records["source"])[0]),
+    )
+
+
+def test_a_quiet_quote_is_tradable_while_its_check_is_young() -> None:
+    assert judge_quiet() == ("QUIET", "quiet_confirmed", True)
+    at_limit = {"confirmed_ns": LATER_NS - CONFIRM_NS}
+    assert judge_quiet(said=at_limit) == ("QUIET", "quiet_confirmed", True)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"reason": codes.REASON_QUIET_UNCONFIRMED},
+        {"reason": codes.REASON_NONE},
+        {"confirmed_ns": codes.TIME_NONE},
+        {"confirmed_ns": LATER_NS - CONFIRM_NS - 1},
+        {"confirmed_ns": LATER_NS + 1},
+        {"confirmed_ns": OLD_NS - 1},  # before the quote came
+    ],
+)
+def test_a_quiet_quote_without_a_young_check_is_not_tradable(
+    said: dict[str, object],
+) -> None:
+    assert judge_quiet(said=said) == ("QUIET", "quiet_unconfirmed", False)
+
+
+@pytest.mark.parametrize(
+    ("record", "state"),
+    [
+        ({"sequence": 10}, "STALE"),  # another record than the one that was judged
+        ({"recv_ns": LATER_NS + 1}, "STALE"),
+        ({"recv_ns": codes.TIME_NONE}, "STALE"),
+        ({"flags": codes.FLAG_DISPUTED}, "SUSPECT"),
+        ({"flags": codes.FLAG_SYNCING}, "SYNCING"),
+        ({"bid": math.nan}, "SUSPECT"),
+        ({"session": 6}, "SYNCING"),
+        ({"epoch": 4}, "STALE"),
+    ],
+)
+def test_quiet_excuses_age_alone_and_of_one_record(
+    record: dict[str, object], state: str
+) -> None:
+    shown = judge_quiet(record)
+    assert (shown[0], shown[2]) == (state, False)
+
+
+def test_a_dead_process_makes_no_quiet_quote_tradable() -> None:
+    assert judge_quiet(writer_beats=False)[::2] == ("DOWN", False)
+    assert judge_quiet(runner_beats=False)[::2] == ("STALE", False)
+
+
+def test_a_quiet_price_from_rest_is_not_tradable() -> None:
+    assert judge_quiet({"source": codes.SOURCE_REST})[2] is False
+
+
+def test_a_new_quote_not_judged_yet_is_as_good_as_its_check() -> None:
+    fresh = {"recv_ns": LATER_NS - 3, "sequence": 10}
+    assert judge_quiet(fresh) == ("QUIET", "quiet_unconfirmed", False)

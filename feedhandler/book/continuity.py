@@ -4,6 +4,8 @@
     SnapshotOnly      always replaces           never: the feed has none
     OrderingGuard     newer than the last       never: every frame is an image
     NonceChain        starts the chain          it begins where the last one ended
+    ImageFirst        always replaces           an image has come: order is proven
+                                                elsewhere, by the frames' numbers
     SequencePlusOne   starts the sequence       its number is the next
     FrameSequence     its number is the next    its number is the next
     PuChain           joins kept changes        it names the last (module `pu_chain`)
@@ -53,6 +55,8 @@ class Rule(ABC):
 
     # What a gap is called where resyncs are counted.
     gap_reason: ClassVar[str] = "seq_gap"
+    # Whether images come by REST, while the changes go on.
+    is_image_fetched: ClassVar[bool] = False
 
     def __init__(self) -> None:
         # The last step that was applied, and whether changes may follow it.
@@ -139,6 +143,21 @@ class OrderingGuard(SnapshotOnly):
             self.unlinked += 1
             return APPLY
         return self._seen(sequence)
+
+
+class ImageFirst(Rule):
+    """Steps of one symbol without numbers, in the order that `FrameSequence` proves."""
+
+    __slots__ = ()
+
+    def judge_delta(
+        self,
+        sequence: int = SEQUENCE_NONE,
+        previous: int = SEQUENCE_NONE,
+        first: int = SEQUENCE_NONE,
+    ) -> int:
+        """Apply what comes after an image."""
+        return APPLY if self.is_following else BEFORE_SNAPSHOT
 
 
 class NonceChain(Rule):

@@ -43,6 +43,8 @@ class PuChain(Rule, Generic[Item]):
 
     __slots__ = ("_is_joined", "_kept", "discarded")
 
+    is_image_fetched = True
+
     def __init__(self) -> None:
         super().__init__()
         self._is_joined = False  # a change has followed the image

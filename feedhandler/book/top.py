@@ -39,6 +39,29 @@ REGRESSED: Final = 1  # older than the last: dropped
 CROSSED: Final = 2  # bid above ask: dropped
 RESYNC: Final = 3  # crossed once too often: dropped, and the symbol must be resynced
 DUPLICATE: Final = 4  # the last one again, by the venue's sequence: dropped
+DOUBT: Final = 5  # as RESYNC, too soon after the last one: only told
+
+
+class ResyncGap:
+    """At most one resync in a gap that grows from 5 s to 60 s until a good one."""
+
+    __slots__ = ("_allowed_ns", "_gap_ns")
+
+    def __init__(self) -> None:
+        self._allowed_ns = 0
+        self._gap_ns = RESYNC_GAP_NS
+
+    def take(self, now_ns: int) -> bool:
+        """Tell whether a resync may begin now; if so, it has, and the gap grows."""
+        if now_ns < self._allowed_ns:
+            return False
+        self._allowed_ns = now_ns + self._gap_ns
+        self._gap_ns = min(2 * self._gap_ns, RESYNC_GAP_NS_MAX)
+        return True
+
+    def reset(self) -> None:
+        """The resync was good: the next gap is a short one again."""
+        self._gap_ns = RESYNC_GAP_NS
 
 
 class TopOfBook:
@@ -53,8 +76,7 @@ class TopOfBook:
         "_crossed_since_ns",
         "_event_ns",
         "_order",
-        "_resync_allowed_ns",
-        "_resync_gap_ns",
+        "_gap",
         "is_seen",
         "is_syncing",
         "symbol",
@@ -78,8 +100,7 @@ class TopOfBook:
         # Crossed quotes since the last good one.
         self._crossed_count = 0
         self._crossed_since_ns = 0
-        self._resync_allowed_ns = 0
-        self._resync_gap_ns = RESYNC_GAP_NS
+        self._gap = ResyncGap()
 
     @property
     def is_crossed(self) -> bool:
@@ -136,12 +157,10 @@ class TopOfBook:
 
     def may_resync(self, now_ns: int) -> bool:
         """Tell whether a resync may begin now; if so, it has, and the gap grows."""
-        if now_ns < self._resync_allowed_ns:
+        if not self._gap.take(now_ns):
             return False
         self.is_syncing = True
         self._crossed_count = 0
-        self._resync_allowed_ns = now_ns + self._resync_gap_ns
-        self._resync_gap_ns = min(2 * self._resync_gap_ns, RESYNC_GAP_NS_MAX)
         return True
 
     def _judge_crossed(self, recv_ns: int) -> int:
@@ -152,9 +171,14 @@ class TopOfBook:
             self._crossed_count >= CROSSED_COUNT_MAX
             or recv_ns - self._crossed_since_ns >= CROSSED_NS_MAX
         )
-        if is_over and self.may_resync(recv_ns):
+        if not is_over:
+            return CROSSED
+        was_syncing = self.is_syncing
+        if self.may_resync(recv_ns):
             return RESYNC
-        return CROSSED
+        # Too soon for another resync, but no reason to believe what was shown.
+        self.is_syncing = True
+        return CROSSED if was_syncing else DOUBT
 
     def _settle(self, quote: QuoteEvent) -> None:
         # A quote that ends a doubt is news even if it shows the old prices.
@@ -162,7 +186,7 @@ class TopOfBook:
         self.is_seen = True
         self.is_syncing = False
         self._crossed_count = 0
-        self._resync_gap_ns = RESYNC_GAP_NS
+        self._gap.reset()
 
     def _is_same(self, quote: QuoteEvent) -> bool:
         """Compare with the last quote, an absent value being equal to itself."""

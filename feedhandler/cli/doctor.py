@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 
 import click
 
@@ -32,13 +33,19 @@ def command(
       feedhandler doctor --config ops/feedhandler.toml
       feedhandler doctor --clean
     """
+    from feedhandler.rest.report import read_rest
     from feedhandler.supervisor.checks import find_leftovers, run_checks
     from shm_layout.segment import remove_leftover
 
     removed: list[str] = []
     if clean:
         removed = [name for name in find_leftovers() if remove_leftover(name)]
-    checks = run_checks(config_path, os.environ, instance)
+    checks = run_checks(
+        config_path,
+        os.environ,
+        instance,
+        lambda name: read_rest(name, time.monotonic_ns()),
+    )
     failed = any(check.verdict == "fail" for check in checks)
     if as_json:
         document = {

@@ -37,6 +37,9 @@ COMMANDS: Final = {
     "config": ("Check the configuration, or show what is in effect.", "config"),
     "feed": ("Run one venue's process, for a process manager.", "feed"),
     "runner": ("Run the runner's process, for a process manager.", "runner"),
+    "rest": ("Run the process that asks venues by REST, for a manager.", "rest"),
+    "telemetry": ("Keep what happened, in files and for Prometheus.", "telemetry"),
+    "watch": ("End what hangs, where a process manager starts it.", "watch"),
     "sim": ("Run simulated venues on loopback.", "sim"),
     "version": ("Show the version and what it runs on.", "version"),
 }
@@ -76,9 +79,9 @@ class LazyGroup(click.Group):
 
 def _show_version(ctx: click.Context, option: click.Parameter, wanted: bool) -> None:
     if wanted and not ctx.resilient_parsing:
-        from feedhandler.supervisor.versions import product_version
+        from feedhandler.identity import VERSION
 
-        click.echo(f"feedhandler {product_version()}")
+        click.echo(f"feedhandler {VERSION}")
         ctx.exit()
 
 

@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from feedhandler.cli.format import decimals_of
-from feedhandler.client import Feed
-from feedhandler.client.follow import Follower, Losses, Record
+from feedhandler.client import Feed, Record
 
 HISTORY_MAX: Final = 60
 HISTORY_STEP_S: Final = 0.4
@@ -53,18 +52,15 @@ class Market:
     """Everything shown, brought up to date by `update`."""
 
     def __init__(self, instance: str) -> None:
-        self._instance = instance
         self._feed = Feed(instance)
-        self._losses = Losses()
-        kinds = ("quote", "trade")
-        self._follower = Follower(instance, None, kinds, None, self._losses)
+        self._follower = self._feed.follower(kinds=("quote", "trade"))
         self._next_history_s = 0.0
         self.lines: dict[tuple[str, str], Line] = {}
 
     @property
     def lost(self) -> int:
         """Records that this view was too slow for."""
-        return self._losses.count
+        return self._follower.lost
 
     def update(self, now_s: float) -> None:
         """Read quotes and records published since the last call."""
@@ -80,6 +76,7 @@ class Market:
 
     def close(self) -> None:
         """Let go of shared memory."""
+        self._follower.close()
         self._feed.close()
 
     def _take_row(self, row: dict[str, Any], now_s: float) -> None:

@@ -32,7 +32,8 @@ def _print_kinds(
 
     for name, kind in KINDS.items():
         arguments = ", ".join(
-            f"{key}={parameter.default}" for key, parameter in kind.parameters.items()
+            f"{key}={'|'.join(getattr(parameter, 'words', (str(parameter.default),)))}"
+            for key, parameter in kind.parameters.items()
         )
         click.echo(f"{name:<12}  {kind.summary}")
         if arguments:
@@ -74,7 +75,10 @@ def _print_kinds(
     "Default: free ones.",
 )
 @click.option(
-    "--truth", "truth_path", metavar="FILE", help="Write every quote sent to FILE."
+    "--truth",
+    "truth_path",
+    metavar="FILE",
+    help="Write every quote, trade and funding sent to FILE.",
 )
 @click.option("--replay", metavar="FILE", help="Replay recorded frames.")
 @click.option(
@@ -85,6 +89,11 @@ def _print_kinds(
     help="Factor of the recording's own pace.",
 )
 @click.option("--loop", "replay_loop", is_flag=True, help="Replay for ever.")
+@click.option(
+    "--await-clients",
+    is_flag=True,
+    help="Faults count their times from when every venue has a client.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
 @click.option(
     "--for",

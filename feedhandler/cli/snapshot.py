@@ -11,8 +11,9 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final
 
-from feedhandler.client import Feed
-from feedhandler.supervisor.leftovers import ROLES_WITHOUT_VENUE, roles_present
+from feedhandler.client.rest import FeedWithRest
+from feedhandler.rest.report import rest_rows
+from feedhandler.supervisor.leftovers import roles_present
 from feedhandler.verdict import HEARTBEAT_LIMIT_NS, is_beating
 from shm_layout import (
     LINK_UP,
@@ -56,7 +57,7 @@ def read_status(instance: str) -> Document:
         feeds = {
             role.removeprefix("feed:"): reader
             for role, reader in readers.items()
-            if role not in ROLES_WITHOUT_VENUE
+            if role.startswith("feed:")
         }
         runner = readers["runner"].counters() if "runner" in readers else {}
         return {
@@ -70,6 +71,7 @@ def read_status(instance: str) -> Document:
             ],
             "instruments": instruments,
             "rings": [_ring(venue, reader, runner) for venue, reader in feeds.items()],
+            "rest": rest_rows(readers.get("rest"), now_ns),
         }
     finally:
         for reader in readers.values():
@@ -197,7 +199,7 @@ def _ring(venue: str, reader: Reader, runner: Mapping[str, int]) -> Document:
 
 
 def _instruments(instance: str) -> list[Document]:
-    with Feed(instance) as feed:
+    with FeedWithRest(instance) as feed:
         table = feed.quotes()
     names = table.dtype.names or ()
     return [_instrument(dict(zip(names, row, strict=True))) for row in table.tolist()]

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import click
 
 from feedhandler.cli.options import config_option, instance_option, load_config
+from feedhandler.cli.telemetry import directory_of
 from feedhandler.config import Config
 from feedhandler.config.load import suggest
 from feedhandler.errors import UsageError
@@ -57,6 +58,9 @@ def command(
 ) -> int:
     """Run feeds and runner, restart what dies, and stop cleanly on Ctrl-C or SIGTERM.
 
+    The processes of [rest] and [telemetry] run too where the configuration enables
+    them.
+
     Prints how far each venue has come, then what happens. A second Ctrl-C kills at
     once. Exits with 4 when the instance already runs.
 
@@ -71,7 +75,7 @@ def command(
     if demo and instance is None:
         instance = DEMO_INSTANCE
     config = load_config(config_path, instance)
-    chosen = _choose_venues(config, venues)
+    chosen = choose_venues(config, venues)
     simulation = Simulation(chosen, seed=seed, rate=rate, faults=faults)
     with_table = demo if table is None else table
     console = Console(
@@ -79,7 +83,7 @@ def command(
         stderr_is_terminal=sys.stderr.isatty(),
     )
     options = Options(
-        children=_children(config, config_path, chosen),
+        children=children_of(config, config_path, chosen),
         simulation=simulation if demo else None,
         for_seconds=for_seconds or 0.0,
         view=_view(console) if with_table else None,
@@ -88,7 +92,8 @@ def command(
     return run(config, options)
 
 
-def _choose_venues(config: Config, venues: Sequence[str]) -> tuple[str, ...]:
+def choose_venues(config: Config, venues: Sequence[str]) -> tuple[str, ...]:
+    """Return the venues to run: those named, else the enabled ones."""
     enabled = config.enabled_venues()
     for venue in venues:
         if venue not in config.venue:
@@ -100,16 +105,28 @@ def _choose_venues(config: Config, venues: Sequence[str]) -> tuple[str, ...]:
     return chosen
 
 
-def _children(
+def children_of(
     config: Config, config_path: str | None, venues: Sequence[str]
 ) -> list[ChildSpec]:
+    """Return the processes of an instance, the feeds first."""
     shared = ["--instance", config.instance]
     if config_path is not None:
         shared += ["--config", config_path]
     feeds = [
         ChildSpec(f"feed:{venue}", program("feed", venue, *shared)) for venue in venues
     ]
-    return [*feeds, ChildSpec("runner", program("runner", *shared))]
+    children = [*feeds, ChildSpec("runner", program("runner", *shared))]
+    chosen = [word for venue in venues for word in ("--venue", venue)]
+    if config.rest.enabled:
+        children.append(ChildSpec("rest", program("rest", *shared, *chosen)))
+    if config.telemetry.enabled:
+        # The simulation's own state goes with it: what happened stays.
+        directory = directory_of(config)
+        out = [] if directory is None else ["--out", str(directory)]
+        children.append(
+            ChildSpec("telemetry", program("telemetry", *shared, *chosen, *out))
+        )
+    return children
 
 
 def _can_draw() -> bool:

@@ -17,6 +17,8 @@ _COLOURS = {
     "LIVE": "green",
     "QUIET": "green",
     "running": "green",
+    "idle": "green",
+    "fallback": "yellow",
     "SYNCING": "yellow",
     "UNKNOWN": "yellow",
     "SUSPECT": "yellow",
@@ -71,6 +73,10 @@ def _print(document: Mapping[str, Any]) -> None:
         rings = {ring["venue"]: ring for ring in document["rings"]}
         rows = [_venue_row(row, rings[row["venue"]]) for row in document["venues"]]
         _print_table([head, *rows], (3, 4, 5))
+    if document["rest"]:
+        head = ["REST", "SELF-CHECK", "STATE", "ASKED", "SHOWN", "FAILED AND DROPPED"]
+        rows = [_rest_row(row) for row in document["rest"]]
+        _print_table([head, *rows], (3, 4))
     if document["instruments"]:
         head = ["QUOTE", "", "STATE", "", "BID", "ASK", "APPLY ms", "RECV ms"]
         rows = [_quote_row(row) for row in document["instruments"]]
@@ -95,6 +101,23 @@ def _venue_row(row: Mapping[str, Any], ring: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def _rest_row(row: Mapping[str, Any]) -> list[str]:
+    notes = [
+        f"{name}.{key}={count}"
+        for name in ("failures", "discarded")
+        for key, count in row[name].items()
+        if count
+    ]
+    return [
+        row["venue"],
+        row["self_check"],
+        row["state"],
+        _text(row["attempts"]),
+        _text(row["injected"]),
+        " ".join(notes) or UNKNOWN,
+    ]
+
+
 def _quote_row(row: Mapping[str, Any]) -> list[str]:
     bid, ask = (math.nan if row[side] is None else row[side] for side in ("bid", "ask"))
     decimals = max(decimals_of(bid), decimals_of(ask))
@@ -102,7 +125,7 @@ def _quote_row(row: Mapping[str, Any]) -> list[str]:
         row["venue"],
         row["instrument"],
         row["state"],
-        "tradable" if row["tradable"] else "no",
+        "tradable" if row["tradable"] else _untradable(row),
         number(bid, decimals),
         number(ask, decimals),
         _age(row["apply_age_ms"]),
@@ -110,6 +133,10 @@ def _quote_row(row: Mapping[str, Any]) -> list[str]:
         _age(row["event_age_ms"]),
         row["reason"] or UNKNOWN,
     ]
+
+
+def _untradable(row: Mapping[str, Any]) -> str:
+    return "by REST" if row["source"] == "REST" else "no"
 
 
 def _print_table(rows: list[list[str]], right: tuple[int, ...]) -> None:

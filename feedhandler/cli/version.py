@@ -5,7 +5,8 @@ from __future__ import annotations
 import click
 
 from feedhandler.errors import EXIT_DONE
-from feedhandler.supervisor.versions import library_versions, product_version
+from feedhandler.identity import VERSION
+from feedhandler.supervisor.versions import library_versions
 
 
 @click.command()
@@ -18,7 +19,7 @@ def command() -> int:
     """
     import shm_layout
 
-    click.echo(f"feedhandler {product_version()}")
+    click.echo(f"feedhandler {VERSION}")
     click.echo(f"shared memory: {shm_layout.IMPLEMENTATION}")
     for name, version in library_versions():
         click.echo(f"{name} {version}")

@@ -1,7 +1,10 @@
 """The reading side: attach to an instance, read quotes and verdicts, follow records."""
 
-from feedhandler.client.feed import Feed, attach
-from feedhandler.client.follow import Record
+from feedhandler.client.attach import attach
+from feedhandler.client.feed import Feed
+from feedhandler.client.follow import Follower, Record
+from feedhandler.client.funding import Funding
 from feedhandler.client.quote import Quote
+from feedhandler.client.ready import NotReady
 
-__all__ = ["Feed", "Quote", "Record", "attach"]
+__all__ = ["Feed", "Follower", "Funding", "NotReady", "Quote", "Record", "attach"]

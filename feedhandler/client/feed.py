@@ -1,6 +1,7 @@
-"""Attach, read-only, from any process: what is the quote, how old, may I trade on it?
+"""One instance, seen by a reader: what is the quote, how old, may I trade on it?
 
     with feedhandler.attach() as feed:
+        feed.wait_ready(["hyperliquid:BTC-PERP"], timeout_s=10)
         quote = feed.quote("hyperliquid", "BTC-PERP")
         if quote and quote.tradable: ...
 
@@ -11,7 +12,7 @@ them. Not safe for use by two threads at once; attach once in each.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
 
 import numpy as np
@@ -19,46 +20,38 @@ import numpy.typing as npt
 
 from feedhandler import verdict
 from feedhandler.client.follow import Follower, Losses, Record
+from feedhandler.client.funding import STALE_AFTER_S, Funding, unpack_funding
 from feedhandler.client.quote import Quote, unpack_status
 from feedhandler.client.quotes import Quotes
-from shm_layout import Reader, SegmentError, SegmentMissing, segment
+from feedhandler.client.ready import NO_FEED, NOT_LISTED, NotReady, parse_names
+from shm_layout import Reader, SegmentError, segment
 from shm_layout.codes import (
     REASON_NO_VERDICT,
     REASON_RUNNER_DEAD,
     STATE_LIVE,
+    STATE_QUIET,
     STATE_UNKNOWN,
 )
 
 _LOOK_NS = 250_000_000  # how often a dead or missing segment is looked for again
+_POLL_S = 0.005
 _FEED = "feed:"
 _RUNNER = "runner"
 _LINK_MASK = 0xFFFF_FFFF
 
 
-def attach(
-    instance: str = "default", *, timeout_s: float = 0.0, heartbeat_limit_ms: int = 500
-) -> Feed:
-    """Attach to an instance's feeds and runner, waiting at most `timeout_s`.
-
-    Raises `SegmentMissing` when nothing of that instance exists by then. A single
-    missing feed is no error: its quotes are None until it appears.
-    """
-    feed = Feed(instance, heartbeat_limit_ms=heartbeat_limit_ms)
-    deadline = time.monotonic() + timeout_s
-    while not feed.venues and not feed.refresh():
-        if time.monotonic() >= deadline:
-            raise SegmentMissing(
-                f"no feed is running: instance={instance}; start one with "
-                "`feedhandler start` or `feedhandler start --demo`"
-            )
-        time.sleep(0.005)
-    return feed
-
-
 class _Entry:
     """Where one instrument's quote and verdict stand, bound for the next read."""
 
-    __slots__ = ("fresh_ns", "index", "names", "read", "read_verdict", "verdict_index")
+    __slots__ = (
+        "fresh_ns",
+        "index",
+        "names",
+        "read",
+        "read_funding",
+        "read_verdict",
+        "verdict_index",
+    )
 
     def __init__(
         self,
@@ -70,6 +63,7 @@ class _Entry:
         verdict_index: int | None,
     ) -> None:
         self.read = reader.read_live
+        self.read_funding = reader.read_funding
         self.index = index
         self.names = names  # venue, instrument, symbol
         self.fresh_ns = fresh_ns
@@ -80,9 +74,16 @@ class _Entry:
 class Feed:
     """One instance's quotes, as seen by a reader. Use `attach`."""
 
-    def __init__(self, instance: str, *, heartbeat_limit_ms: int = 500) -> None:
+    def __init__(
+        self,
+        instance: str,
+        *,
+        heartbeat_limit_ms: int = 500,
+        quiet_confirm_ms: int = 15_000,
+    ) -> None:
         self.instance = instance
         self._heartbeat_limit_ns = heartbeat_limit_ms * 1_000_000
+        self._confirm_limit_ns = quiet_confirm_ms * 1_000_000
         self._feeds: dict[str, Reader] = {}  # by venue
         self._runner: Reader | None = None
         self._entries: dict[tuple[str, str], _Entry] = {}
@@ -96,7 +97,7 @@ class Feed:
 
     @property
     def lost(self) -> int:
-        """Records that were overwritten before `follow` could read them."""
+        """Records that were overwritten before any follower could read them."""
         return self._losses.count
 
     def quote(self, venue: str, instrument: str) -> Quote | None:
@@ -130,11 +131,48 @@ class Feed:
             link & _LINK_MASK,
             link >> 32,
         )
-        runner_state, runner_reason = self._verdict_of(entry, quote, now_ns)
-        if state == STATE_LIVE:
-            state, reason = runner_state, runner_reason
-        quote.set_verdict(state, reason)
+        quote.set_verdict(*self._overlay(entry, quote, state, reason, now_ns))
         return quote
+
+    def funding(
+        self, venue: str, instrument: str, *, stale_after_s: float = STALE_AFTER_S
+    ) -> Funding | None:
+        """Return the newest funding of an instrument, or None when there is none yet.
+
+        It stays readable when its feed is dead; `is_stale` above `stale_after_s`.
+        """
+        entry = self._entries.get((venue, instrument))
+        if entry is None:
+            self._look(time.monotonic_ns())
+            entry = self._entries.get((venue, instrument))
+            if entry is None:
+                return None
+        record = entry.read_funding(entry.index)
+        now_ns = time.monotonic_ns()
+        if record is None:
+            self._look(now_ns)  # for a later read: the segment may have been replaced
+            return None
+        limit_ns = int(stale_after_s * 1e9)
+        funding = unpack_funding(record, entry.names, now_ns, limit_ns)
+        if funding.is_stale:
+            self._look(now_ns)
+        return funding
+
+    def wait_ready(self, names: Iterable[str], timeout_s: float = 30.0) -> None:
+        """Wait until every named quote is tradable, all of them at one look.
+
+        Names are `venue:instrument`. Raises `NotReady`, which says who is missing and
+        why, once `timeout_s` is over; `ValueError` for a name that is none.
+        """
+        wanted = parse_names(names)
+        deadline = time.monotonic() + timeout_s
+        while not self._are_tradable(wanted.values()):
+            if time.monotonic() >= deadline:
+                missing = self._missing(wanted)
+                if not missing:
+                    return  # became tradable while we looked for the reason
+                raise NotReady(missing, timeout_s)
+            time.sleep(_POLL_S)
 
     def quotes(self) -> npt.NDArray[np.void]:
         """Return every instrument's quote and verdict as one structured array.
@@ -146,7 +184,13 @@ class Feed:
         (text); tradable (bool). An instrument that never spoke has kind 0 sizes NaN.
         """
         self._look(time.monotonic_ns())
-        table = Quotes(self._feeds, self._runner, self._heartbeat_limit_ns)
+        table = Quotes(
+            self._feeds,
+            self._runner,
+            self._heartbeat_limit_ns,
+            self._confirm_limit_ns,
+            time.monotonic_ns,
+        )
         return table.read(time.monotonic_ns(), time.time_ns())
 
     def follow(
@@ -166,7 +210,23 @@ class Feed:
         `kinds` are quote, trade, funding, status. Waits for more for ever, or ends once
         nothing came for `timeout_s`. `lost` counts what was overwritten meanwhile.
         """
-        follower = Follower(
+        follower = self.follower(venues, kinds, instruments, from_start=from_start)
+        return follower.records(timeout_s, poll_s)
+
+    def follower(
+        self,
+        venues: Iterable[str] | None = None,
+        kinds: Iterable[str] | None = None,
+        instruments: Iterable[str] | None = None,
+        *,
+        from_start: bool = False,
+    ) -> Follower:
+        """Return what `follow` reads with, for a loop of one's own.
+
+        Its `poll` returns at once with the records published since the last poll. Close
+        it, or use it as a context.
+        """
+        return Follower(
             self.instance,
             venues,
             kinds,
@@ -174,14 +234,13 @@ class Feed:
             self._losses,
             from_start=from_start,
         )
-        return follower.records(timeout_s, poll_s)
 
     def refresh(self) -> bool:
         """Attach what has appeared, let go of what was replaced; say if any feed is."""
         for name in segment.list_segments(self.instance):
-            place = name.rpartition(".")[2]
-            if place not in ("rest", "telemetry", "supervisor"):
-                self._attach(place)
+            role = segment.role_of(name)
+            if role == _RUNNER or role.startswith(_FEED):
+                self._attach(role)
         self._rebuild_entries()
         return bool(self._feeds)
 
@@ -205,47 +264,96 @@ class Feed:
     ) -> None:
         self.close()
 
-    def _verdict_of(self, entry: _Entry, quote: Quote, now_ns: int) -> tuple[int, int]:
+    def _overlay(
+        self, entry: _Entry, quote: Quote, state: int, reason: int, now_ns: int
+    ) -> tuple[int, int]:
+        """Return what the feed's evidence and the runner's verdict come to."""
         if entry.read_verdict is None or entry.verdict_index is None:
             self._look(now_ns)
-            is_missing = self._runner is None
+            is_dead = state == STATE_LIVE and self._runner is None
             return (
-                STATE_UNKNOWN,
-                REASON_RUNNER_DEAD if is_missing else REASON_NO_VERDICT,
+                (STATE_UNKNOWN, REASON_RUNNER_DEAD)
+                if is_dead
+                else _unjudged(state, reason)
             )
         record, heartbeat_ns, _ = entry.read_verdict(entry.verdict_index)
         # The heartbeat was loaded after `now_ns` was taken and may be younger.
         if not now_ns - heartbeat_ns <= self._heartbeat_limit_ns:
             self._look(now_ns)
-            return STATE_UNKNOWN, REASON_RUNNER_DEAD
+            is_dead = state == STATE_LIVE
+            return (
+                (STATE_UNKNOWN, REASON_RUNNER_DEAD)
+                if is_dead
+                else _unjudged(state, reason)
+            )
         if record is None:
-            return STATE_UNKNOWN, REASON_NO_VERDICT
-        session, apply_ns, epoch, state, reason = unpack_status(record)
+            return _unjudged(state, reason)
+        session, apply_ns, confirmed_ns, sequence, epoch, said, why = unpack_status(
+            record
+        )
         if session != quote.session or epoch != quote.epoch:
-            return STATE_UNKNOWN, REASON_NO_VERDICT
+            return _unjudged(state, reason)
         quote.apply_ns = apply_ns
-        return state, reason
+        if state == STATE_LIVE and said != STATE_QUIET:
+            return said, why
+        return verdict.overlay_one(
+            state,
+            reason,
+            said,
+            why,
+            confirmed_ns,
+            sequence == quote.sequence,
+            quote.recv_ns,
+            now_ns,
+            self._confirm_limit_ns,
+        )
 
     def _look(self, now_ns: int) -> None:
         if now_ns >= self._next_look_ns:
             self._next_look_ns = now_ns + _LOOK_NS
             self.refresh()
 
-    def _attach(self, place: str) -> None:
-        old = self._runner if place == _RUNNER else self._feeds.get(place)
+    def _are_tradable(self, wanted: Iterable[tuple[str, str]]) -> bool:
+        for venue, instrument in wanted:
+            quote = self.quote(venue, instrument)
+            if quote is None or not quote.tradable:
+                return False
+        return True
+
+    def _missing(
+        self, wanted: Mapping[str, tuple[str, str]]
+    ) -> dict[str, tuple[str, str]]:
+        """Return state and reason of what is not tradable, by its name."""
+        known = {
+            (row["venue"], row["instrument"]): row
+            for row in self.quotes()[
+                ["venue", "instrument", "state", "reason", "tradable"]
+            ]
+        }
+        missing = {}
+        for name, key in wanted.items():
+            row = known.get(key)
+            if row is None:
+                missing[name] = NOT_LISTED if key[0] in self._feeds else NO_FEED
+            elif not row["tradable"]:
+                missing[name] = (str(row["state"]), str(row["reason"]))
+        return missing
+
+    def _attach(self, role: str) -> None:
+        venue = role.removeprefix(_FEED)
+        old = self._runner if role == _RUNNER else self._feeds.get(venue)
         if old is not None and old.is_current():
             return
-        role = _RUNNER if place == _RUNNER else _FEED + place
         try:
             reader = Reader.attach(self.instance, role)
         except SegmentError:
             return  # not ready, or not ours: looked at again; `doctor` tells why
         if old is not None:
             old.close()
-        if place == _RUNNER:
+        if role == _RUNNER:
             self._runner = reader
         else:
-            self._feeds[place] = reader
+            self._feeds[venue] = reader
 
     def _rebuild_entries(self) -> None:
         verdicts = (
@@ -269,3 +377,10 @@ class Feed:
             for index, entry in enumerate(reader.instruments())
             if entry.is_active
         }
+
+
+def _unjudged(state: int, reason: int) -> tuple[int, int]:
+    """Return what is left to say of a quote that the runner did not judge."""
+    if state == STATE_LIVE:
+        return STATE_UNKNOWN, REASON_NO_VERDICT
+    return state, reason

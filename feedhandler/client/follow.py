@@ -7,6 +7,7 @@ before it was read is counted in `lost`.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -21,7 +22,8 @@ from shm_layout.schema import RECORDS
 
 _BATCH = 1_024
 _LOOK_S = 0.25
-_UNFOLLOWED = ("rest", "telemetry", "supervisor")
+_FEED = "feed:"
+_RUNNER = "runner"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,10 @@ class _Source:
 
 
 class Follower:
-    """Follows the rings of one instance; each `follow` has its own."""
+    """Follows the rings of one instance. Use `Feed.follow`, or `Feed.follower`.
+
+    Not for use by two threads at once. Close it, or use it as a context.
+    """
 
     def __init__(
         self,
@@ -69,6 +74,7 @@ class Follower:
         from_start: bool = False,
     ) -> None:
         self.instance = instance
+        self.lost = 0  # records overwritten before this follower could read them
         self._losses = losses
         self._venues = None if venues is None else frozenset(venues)
         self._kinds = _kind_codes(kinds)
@@ -93,9 +99,7 @@ class Follower:
                 else:
                     time.sleep(poll_s)
         finally:
-            for source in self._sources.values():
-                source.reader.close()
-            self._sources.clear()
+            self.close()
 
     def poll(self) -> list[Record]:
         """Return what was published since the last poll, at most a batch a venue."""
@@ -108,9 +112,23 @@ class Follower:
         found.sort(key=_publish_ns)  # stable: the order within a ring is kept
         return [record for _, record in found]
 
+    def close(self) -> None:
+        """Let go of every segment."""
+        for source in self._sources.values():
+            source.reader.close()
+        self._sources.clear()
+        self._next_look_s = math.inf  # a later poll finds nothing and attaches nothing
+
+    def __enter__(self) -> Follower:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
     def _drain(self, source: _Source) -> list[tuple[int, Record]]:
         count, lost, source.cursor = source.reader.drain(source.cursor, self._batch)
         self._losses.count += lost
+        self.lost += lost
         found = []
         data = self._batch[: count * RECORD_BYTES].tobytes()
         for start in range(0, len(data), RECORD_BYTES):
@@ -146,16 +164,12 @@ class Follower:
         """Attach to what appeared: from its head at first, later from its start."""
         self._next_look_s = time.monotonic() + _LOOK_S
         for name in segment.list_segments(self.instance):
-            place = name.rpartition(".")[2]
-            is_wanted = place == "runner" or (
-                self._venues is None or place in self._venues
-            )
-            source = self._sources.get(place)
-            if place in _UNFOLLOWED or not is_wanted:
+            role = segment.role_of(name)
+            if role != _RUNNER and not self._is_wanted(role):
                 continue
+            source = self._sources.get(role)
             if source is not None and source.reader.is_current():
                 continue
-            role = place if place == "runner" else f"feed:{place}"
             try:
                 reader = Reader.attach(self.instance, role)
             except SegmentError:
@@ -166,7 +180,12 @@ class Follower:
             if not is_first:
                 # Records further back than half a ring may go while they are read.
                 cursor = max(0, cursor - reader.capacities.ring_slots // 2)
-            self._sources[place] = _Source(reader, cursor, reader.instruments())
+            self._sources[role] = _Source(reader, cursor, reader.instruments())
+
+    def _is_wanted(self, role: str) -> bool:
+        if not role.startswith(_FEED):
+            return False
+        return self._venues is None or role.removeprefix(_FEED) in self._venues
 
 
 def _kind_codes(kinds: Iterable[str] | None) -> frozenset[int]:

@@ -7,21 +7,28 @@ import time
 
 from shm_layout.codes import (
     REASON_NAMES,
+    REASON_QUIET_CONFIRMED,
     SOURCE_NAMES,
     SOURCE_STREAM,
     STATE_LIVE,
     STATE_NAMES,
+    STATE_QUIET,
     TIME_NONE,
 )
 from shm_layout.schema import QUOTE, STATUS
 
 _unpack = QUOTE.struct.unpack
 # Only what a verdict needs of a STATUS record, by its declared offsets.
-_SESSION, _APPLY, _EPOCH = (
-    STATUS.offsets[name] for name in ("session", "apply_ns", "applied_epoch")
+_SESSION, _APPLY, _CONFIRMED, _SEQUENCE, _EPOCH = (
+    STATUS.offsets[name]
+    for name in (
+        *("session", "apply_ns", "confirmed_ns"),
+        *("applied_sequence", "applied_epoch"),
+    )
 )
 _STATUS = struct.Struct(
-    f"<{_SESSION}xI{_APPLY - _SESSION - 4}xq{_EPOCH - _APPLY - 8}xIBB"
+    f"<{_SESSION}xI{_APPLY - _SESSION - 4}xq{_CONFIRMED - _APPLY - 8}xq"
+    f"{_SEQUENCE - _CONFIRMED - 8}xQ{_EPOCH - _SEQUENCE - 8}xIBB"
 )
 _STREAM = SOURCE_NAMES[SOURCE_STREAM]
 
@@ -32,7 +39,8 @@ class Quote:
     Prices and sizes are in the venue's units, NaN for an absent side. `event_ns` is the
     venue's wall clock, `recv_ns`, `publish_ns`, `apply_ns` and `read_ns` are monotonic;
     TIME_NONE means unknown. `state`, `reason` and `source` are words; `tradable` is the
-    answer: fresh, two-sided, from the stream, judged LIVE by a living runner.
+    answer: fresh, two-sided, from the stream, judged LIVE by a living runner; or QUIET
+    and just confirmed by REST.
     """
 
     __slots__ = (
@@ -137,7 +145,10 @@ class Quote:
         """Enter the verdict; whoever reads a quote gets it already entered."""
         self.state = STATE_NAMES.get(state, "UNKNOWN")
         self.reason = REASON_NAMES.get(reason, "unknown")
-        self.tradable = state == STATE_LIVE and self.source == _STREAM
+        self.tradable = self.source == _STREAM and (
+            state == STATE_LIVE
+            or (state == STATE_QUIET and reason == REASON_QUIET_CONFIRMED)
+        )
 
     def __repr__(self) -> str:
         return (
@@ -147,7 +158,10 @@ class Quote:
         )
 
 
-def unpack_status(record: bytes) -> tuple[int, int, int, int, int]:
-    """Return session, apply_ns, epoch, state and reason of a STATUS record."""
-    fields: tuple[int, int, int, int, int] = _STATUS.unpack_from(record)
+def unpack_status(record: bytes) -> tuple[int, int, int, int, int, int, int]:
+    """Return what a verdict needs of a STATUS record.
+
+    In order: session, apply_ns, confirmed_ns, applied_sequence, epoch, state, reason.
+    """
+    fields: tuple[int, int, int, int, int, int, int] = _STATUS.unpack_from(record)
     return fields

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -43,7 +44,7 @@ DTYPE = np.dtype(
         ("sequence", "u8"),
         ("flags", "u2"),
         ("state", "U12"),
-        ("reason", "U16"),
+        ("reason", "U24"),
         ("source", "U8"),
         ("tradable", "?"),
     ]
@@ -72,19 +73,21 @@ class Quotes:
         feeds: Mapping[str, Reader],
         runner: Reader | None,
         heartbeat_limit_ns: int,
+        confirm_limit_ns: int = verdict.QUIET_CONFIRM_LIMIT_NS,
+        clock: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self._feeds = feeds
         self._runner = runner
         self._heartbeat_limit_ns = heartbeat_limit_ns
+        self._confirm_limit_ns = confirm_limit_ns
+        self._clock = clock
 
     def read(self, now_ns: int, wall_ns: int) -> npt.NDArray[np.void]:
         """Return one row an active instrument, venues in order of their names."""
         verdicts = self._read_verdicts()
-        runner_beats = self._runner is not None and verdict.is_beating(
-            self._runner.heartbeat_ns(), now_ns, self._heartbeat_limit_ns
-        )
+        beat_ns = 0 if self._runner is None else self._runner.heartbeat_ns()
         rows = [
-            self._read_venue(venue, verdicts, runner_beats, now_ns, wall_ns)
+            self._read_venue(venue, verdicts, beat_ns, now_ns, wall_ns)
             for venue in sorted(self._feeds)
         ]
         return np.concatenate(rows) if rows else np.zeros(0, DTYPE)
@@ -104,7 +107,7 @@ class Quotes:
         self,
         venue: str,
         verdicts: Mapping[tuple[str, str], np.void],
-        runner_beats: bool,
+        runner_beat_ns: int,
         now_ns: int,
         wall_ns: int,
     ) -> npt.NDArray[np.void]:
@@ -115,34 +118,44 @@ class Quotes:
         active = [index for index, entry in enumerate(entries) if entry.is_active]
         entries = [entries[index] for index in active]
         records = records[active]
-        # The slots were read after `now_ns` was taken: a quote may be younger than it.
-        now_ns = max(now_ns, int(records["recv_ns"].max(initial=0)))
         judged = np.zeros(len(entries), STATUS.dtype)
         for row, entry in enumerate(entries):
             known = verdicts.get((venue, entry.instrument))
             if known is not None:
                 judged[row] = known
         link, session = reader.link()
+        beat_ns = reader.heartbeat_ns()
+        # The words were read after `now_ns` was taken and may be younger than it, but
+        # not than the clock: a stamp of the future proves nothing.
+        newest_ns = int(records["recv_ns"].max(initial=max(beat_ns, runner_beat_ns)))
+        now_ns = max(now_ns, min(newest_ns, self._clock()))
         states, reasons = verdict.assess(
             records,
             np.array([entry.fresh_ms * 1_000_000 for entry in entries], np.int64),
             now_ns,
-            writer_beats=verdict.is_beating(
-                reader.heartbeat_ns(), now_ns, self._heartbeat_limit_ns
-            ),
+            writer_beats=self._beats(beat_ns, now_ns),
             link=link,
             session=session,
         )
         states, reasons = verdict.overlay(
-            states, reasons, judged, records, runner_beats=runner_beats
+            states,
+            reasons,
+            judged,
+            records,
+            now_ns,
+            runner_beats=self._beats(runner_beat_ns, now_ns),
+            confirm_limit_ns=self._confirm_limit_ns,
         )
         rows = _copy(venue, entries, records, judged, now_ns, wall_ns)
-        rows["tradable"] = verdict.is_tradable(states, records["source"])
+        rows["tradable"] = verdict.is_tradable(states, reasons, records["source"])
         rows["state"] = [STATE_NAMES.get(state, "UNKNOWN") for state in states.tolist()]
         rows["reason"] = [
             REASON_NAMES.get(code, "unknown") for code in reasons.tolist()
         ]
         return rows
+
+    def _beats(self, beat_ns: int, now_ns: int) -> bool:
+        return verdict.is_beating(beat_ns, now_ns, self._heartbeat_limit_ns)
 
 
 def _copy(

@@ -97,7 +97,7 @@ def optional(text: str | None) -> float:
 def reference(text: str | None) -> float:
     """Return a reference price; of an empty book it is absent, empty or zero."""
     value = optional(text or None)
-    return value if value > 0 else nan
+    return value if value >= VALUE_MIN else nan
 
 
 def _refusal(text: object, *, is_price: bool) -> DecimalError:

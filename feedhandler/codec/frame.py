@@ -29,8 +29,12 @@ REASONS: Final = (
     "side",
     "unknown_type",  # a channel nobody knows: counted once for each name
     "unsubscribed",  # a symbol nobody asked for
+    "symbol",  # an answer about another market than the one asked for
+    "venue_error",  # an answer that is the venue's own error
     "handler",  # our own fault while handling it
 )
+
+_decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 FAILURES: Final = (msgspec.MsgspecError, RecursionError, ValueError)
 
@@ -115,6 +119,16 @@ def keep_first(
         except FAILURES as error:
             raise refuse(error, bytes(raws[0])) from error
     return items, len(errors)
+
+
+def pack_documents(documents: Sequence[bytes]) -> bytes:
+    """Return one JSON document, a list, that holds the bytes of several."""
+    return b"[" + b",".join(documents) + b"]"
+
+
+def unpack_documents(packed: bytes) -> list[bytes]:
+    """Return the documents that were packed; raise `FrameError` for anything else."""
+    return [bytes(raw) for raw in checked(_decode_list, packed)]
 
 
 def json_tail(text: str) -> dict[str, Any]:

@@ -9,16 +9,22 @@ from feedhandler.config.load import (
 )
 from feedhandler.config.schema import (
     Config,
+    LadderConfig,
+    RestConfig,
     RunnerConfig,
     ShmConfig,
     SupervisorConfig,
     VenueConfig,
+    redact_url,
+    split_headers,
 )
 from feedhandler.errors import ConfigError
 
 __all__ = [
     "Config",
     "VenueConfig",
+    "LadderConfig",
+    "RestConfig",
     "RunnerConfig",
     "ShmConfig",
     "SupervisorConfig",
@@ -28,4 +34,6 @@ __all__ = [
     "load",
     "load_effective",
     "known_venues",
+    "redact_url",
+    "split_headers",
 ]

@@ -12,17 +12,20 @@ import msgspec
 from msgspec import inspect
 
 from feedhandler.config.schema import (
+    HEADER_PATTERN,
     INSTANCE_PATTERN,
     INSTRUMENT_PATTERN,
     SECTIONS,
     TOP_KEYS,
     Config,
     redact_url,
+    split_headers,
 )
 
 _PATTERN_WORDS = {
     INSTANCE_PATTERN: "1 to 32 of a-z, 0-9, _ and - (not first)",
     INSTRUMENT_PATTERN: "a name such as BTC-PERP",
+    HEADER_PATTERN: 'a header such as "X-Team: desk one"',
 }
 
 
@@ -71,5 +74,7 @@ def _rows(section: str, struct: msgspec.Struct) -> list[tuple[str, str, object]]
         value = getattr(struct, key)
         if key.endswith("_url"):
             value = redact_url(value)
+        elif key == "headers":
+            value = tuple(f"{name}: ***" for name, _ in split_headers(value))
         rows.append((section, key, value))
     return rows

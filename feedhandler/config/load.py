@@ -22,12 +22,17 @@ from feedhandler.config.schema import (
     SECTIONS,
     TOP_KEYS,
     Config,
-    RunnerConfig,
+    LadderConfig,
+    RestConfig,
     ShmConfig,
     SupervisorConfig,
+    TelemetryConfig,
     VenueConfig,
+    check_ladder,
+    check_rest,
     check_shm,
     check_supervisor,
+    check_telemetry,
     check_venue,
     redact_url,
 )
@@ -42,8 +47,11 @@ _VALUE_CHARS_MAX: Final = 60
 _VENUES_PATH: Final = Path(__file__).parent.parent / "venues"
 _CHECKS: Final[dict[type[msgspec.Struct], Check]] = {
     VenueConfig: check_venue,
+    LadderConfig: check_ladder,
+    RestConfig: check_rest,
     ShmConfig: check_shm,
     SupervisorConfig: check_supervisor,
+    TelemetryConfig: check_telemetry,
 }
 
 
@@ -119,9 +127,7 @@ class _Loader:
                 name: self._section(f"venue.{name}", VenueConfig)
                 for name in self._venues
             },
-            runner=self._section("runner", RunnerConfig),
-            shm=self._section("shm", ShmConfig),
-            supervisor=self._section("supervisor", SupervisorConfig),
+            **{name: self._section(name, kind) for name, kind in SECTIONS.items()},
         )
 
     def _list_venues(self) -> tuple[str, ...]:

@@ -1,14 +1,13 @@
 """Which markets a feed shows: configured names, venue's list, segment's entries.
 
-Owns the cached answer of the venue's discovery and the instruments of the segment. The
-cache holds the venue's own bytes, so that it is read by the same decoder. Nothing here
-waits: without a cache the naming rule serves until an answer came. Where a venue knows
-its markets by id, a market without one has its entry, and is followed once it has one.
+Owns the segment's instruments, and when the venue's discovery is asked again. Nothing
+here waits: without kept answers the naming rule serves until one came. Where a venue
+knows its markets by id, a market without one has its entry, and is followed once it has
+one.
 """
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Sequence
 from math import isnan
@@ -17,12 +16,12 @@ from typing import Final
 
 from feedhandler import log
 from feedhandler.codec.frame import FrameError
+from feedhandler.discovery import load_markets, save_answers
 from feedhandler.errors import UsageError
 from feedhandler.venues._base import Market, Venue, find_market
 from shm_layout import Instrument, Writer
 from shm_layout.schema import QUOTE
 
-CACHE_BYTES_MAX: Final = 4 * 1024 * 1024
 CACHE_AGE_S_MAX: Final = 24 * 3_600
 _BID: Final = [field.name for field in QUOTE.fields].index("bid")
 _ASK: Final = [field.name for field in QUOTE.fields].index("ask")
@@ -48,11 +47,12 @@ class Directory:
         self._cache_path = cache_path
 
         # Each market with its index of the segment; and those that can be followed, by
-        # what events call them.
-        self._markets: list[tuple[Market, int]] = []
+        # what events call them. `markets` stays one object: decoders hold it.
+        self._entered: list[tuple[Market, int]] = []
         self.indexes: dict[str, int] = {}
+        self.markets: dict[str, Market] = {}
 
-        self._enter(self._load())
+        self._enter(load_markets(venue, cache_path))
 
     @property
     def is_due(self) -> bool:
@@ -63,20 +63,22 @@ class Directory:
             return True
         return not 0 <= age_s <= CACHE_AGE_S_MAX
 
-    def update(self, body: bytes) -> None:
-        """Take a new answer of the venue's discovery; raise `FrameError` for a bad one.
+    def update(self, bodies: Sequence[bytes], *, is_kept: bool = True) -> None:
+        """Take new answers of the venue's discovery; raise `FrameError` for bad ones.
 
-        An answer without a single market is a bad one: it would rename everything.
+        Answers without a single market are bad: they would rename everything. Those
+        that lack a part are used, but not kept for the next process.
         """
-        markets = self._venue.parse_markets(body)
+        markets = self._venue.parse_markets(bodies)
         if not markets:
             raise FrameError("shape", "no market at all")
         self._enter(markets)
-        self._save(body)
+        if is_kept:
+            save_answers(self._cache_path, bodies)
 
     def renew_ticks(self) -> None:
         """Enter the price step of markets where it depends on the price."""
-        for market, index in self._markets:
+        for market, index in self._entered:
             record = self._writer.read_slot(index)
             if record is None:
                 continue
@@ -110,13 +112,16 @@ class Directory:
                 raise UsageError(f"instrument {symbol!r}: {error}") from error
             entered.append((market, index))
         self._writer.retire_instruments({index for _, index in entered})
-        self._markets = entered
+        self._entered = entered
         is_id_needed = self._venue.has_market_ids
-        self.indexes = {
-            market.key: index
+        followed = [
+            (market, index)
             for market, index in entered
             if market.market_id or not is_id_needed
-        }
+        ]
+        self.indexes = {market.key: index for market, index in followed}
+        self.markets.clear()
+        self.markets.update((market.key, market) for market, _ in followed)
 
     def _instrument(self, market: Market, tick: float) -> Instrument:
         return Instrument(
@@ -129,23 +134,3 @@ class Directory:
             multiplier=market.multiplier,
             fresh_ms=self._fresh_ms,
         )
-
-    def _load(self) -> list[Market]:
-        try:
-            with self._cache_path.open("rb") as file:
-                body = file.read(CACHE_BYTES_MAX + 1)
-            return self._venue.parse_markets(body)
-        except FileNotFoundError:
-            return []
-        except (OSError, FrameError) as error:
-            log.event("discovery_cache_ignored", path=self._cache_path, error=error)
-            return []
-
-    def _save(self, body: bytes) -> None:
-        temporary = self._cache_path.with_suffix(".new")
-        try:
-            self._cache_path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            temporary.write_bytes(body)
-            os.replace(temporary, self._cache_path)
-        except OSError as error:
-            log.event("discovery_cache_not_saved", path=self._cache_path, error=error)

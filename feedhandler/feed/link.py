@@ -1,48 +1,65 @@
 """The connection of a feed: opened, watched, ended with a label, opened again.
 
       wait ──▶ connecting ──▶ open ──▶ ended ──▶ wait …
-                   └───── failed ────────┘
+                   │           │ near its limit: a successor opens in the
+                   │           ▼ shade, and takes over once it has every quote
+                   └─ failed ─▶ …
 
 Owns the loop over sessions and all that happens between two of them: back-off, session
 numbers, the link word, counters, log and audit lines. What may happen inside a session
-is the session's business; this module carries bytes and time to it.
+is the session's business.
 """
 
 from __future__ import annotations
 
 import asyncio
-import functools
 import time
-from collections import deque
-from collections.abc import Callable, Sequence
 from typing import Final
 
 from feedhandler import log
 from feedhandler.book.trades import TradeFilter
-from feedhandler.events import Event
 from feedhandler.feed import labels
+from feedhandler.feed.carrier import Carrier, Fail
 from feedhandler.feed.counters import Counters
 from feedhandler.feed.directory import Directory
+from feedhandler.feed.fetcher import Fetcher
 from feedhandler.feed.labels import Ending, ending
+from feedhandler.feed.orders import Orders
 from feedhandler.feed.publisher import Publisher
+from feedhandler.feed.retries import Retries
 from feedhandler.feed.session import Session
 from feedhandler.feed.settings import MS, Settings
-from feedhandler.transport.backoff import Backoff, StateFile
+from feedhandler.transport.budget import Budget
 from feedhandler.transport.errors import TransportError
-from feedhandler.transport.websocket import Closed, Connection, connect
 from feedhandler.venues._base import Venue
-from shm_layout import LINK_CONNECTING, LINK_DOWN, LINK_UP, OwnershipLost, Writer
+from shm_layout import (
+    COMMAND_NAMES,
+    COMMAND_RECONNECT,
+    INSTRUMENT_ALL,
+    LINK_CONNECTING,
+    LINK_DOWN,
+    LINK_UP,
+    RESULT_BUSY,
+    RESULT_DONE,
+    RESULT_LATE,
+    RESULT_UNKNOWN,
+    Command,
+    Writer,
+)
+from shm_layout.codes import REASON_NAMES, TIME_NONE
+from shm_layout.schema import QUOTE
 
-DOWN_LINE_NS: Final = 10_000_000_000
-MINUTE_NS: Final = 60_000_000_000
 FORBIDDEN: Final = (401, 403)
-OVERLOADED: Final = (1012, 1013)
+# A successor is opened before a session reaches its limit: a tenth, at most this.
+SUCCESSOR_LEAD_NS: Final = 120_000_000_000
+SUCCESSOR_TRIES: Final = 4
+SUCCESSOR_LOOK_NS: Final = 20_000_000
 
-Fail = Callable[[BaseException], None]
+_EVENT_NS: Final = [field.name for field in QUOTE.fields].index("event_ns")
 
 
 class Link:
-    """One venue's connection, for the life of the process."""
+    """One venue's connections, for the life of the process."""
 
     def __init__(
         self,
@@ -52,8 +69,11 @@ class Link:
         writer: Writer,
         publisher: Publisher,
         counters: Counters,
-        backoff: Backoff,
-        state_file: StateFile,
+        retries: Retries,
+        fetcher: Fetcher,
+        orders: Orders,
+        connects: Budget,
+        messages: Budget | None,
         fail: Fail,
     ) -> None:
         self._venue = venue
@@ -62,54 +82,59 @@ class Link:
         self._writer = writer
         self._publisher = publisher
         self._counters = counters
-        self._backoff = backoff
-        self._state_file = state_file
+        self._retries = retries
+        self._fetcher = fetcher
+        self._orders = orders
+        self._connects = connects
+        self._messages = messages
         self._fail = fail
         self._trades: dict[str, TradeFilter] = {}
         self._has_markets = asyncio.Event()
 
-        # The current connection.
+        # The carrier that is shown, and its successor while it is in the shade.
         self._number = writer.session
-        self._session: Session | None = None
-        self._connection: Connection | None = None
-        self._ended: asyncio.Future[Ending] | None = None
-        self._pace_timer: asyncio.TimerHandle | None = None
-        self._opened_ns: int | None = None
-        self._is_healthy = False
+        self._shown: Carrier | None = None
+        self._successor: Carrier | None = None
 
-        # What is said once in a session.
+        # What is said once of each carrier that is shown.
         self._is_subscribed_said = False
-        self._is_quote_said = False
 
         # Over all connections.
-        self.frames = 0
+        self._frames_before = 0
         self._frames_counted = 0
-        self._connects: deque[int] = deque(maxlen=venue.limits.connects_per_minute)
-        self._down_since_ns = time.monotonic_ns()
-        self._down_said_ns = self._down_since_ns
-        self._last_label = "-"
+
+    @property
+    def frames(self) -> int:
+        """The frames received so far."""
+        return self._frames_before + sum(each.frames for each in self._carriers())
 
     async def run(self) -> None:
         """Keep a session open until cancelled, which is how a process ends it."""
         if not self._directory.indexes:
             log.event("waiting", reason="discovery")
             await self._has_markets.wait()
-        await self._wait(self._backoff.remaining_ms(_wall_ms()), "restart")
+        await self._wait(self._retries.remaining_ms(), "restart")
         while True:
-            await self._wait(self._budget_wait_ms(), "connects_per_minute")
-            why = await self._run_session()
-            await self._wait(self._account(why), why.label)
+            await self._wait_for_budget()
+            carrier, why = await self._run_session()
+            await self._wait(self._retries.ended(carrier, why), why.label)
 
     def tick(self, now_ns: int, wall_ns: int) -> None:
-        """Let the session look at its deadlines; called with each heartbeat."""
-        session = self._session
-        if session is not None:
-            if self._connection is not None:
-                session.heard(self._connection.recv_ns)
-            self._apply(session, session.tick(now_ns, wall_ns), now_ns)
-            self._say(session, now_ns)
-        if session is None or not session.has_quote:
-            self._say_down(now_ns)
+        """Let the sessions look at their deadlines; called with each heartbeat."""
+        if (order := self._orders.take(now_ns)) is not None:
+            result = self._obey(order, now_ns)
+            self._orders.acknowledge(order, result, now_ns)
+        for carrier in self._carriers():
+            carrier.tick(now_ns, wall_ns)
+            self._say(carrier, now_ns)
+            for symbol in carrier.session.take_wanted_images(now_ns):
+                if (market := self._directory.markets.get(symbol)) is not None:
+                    self._fetcher.fetch_image(carrier, market)
+        shown = self._shown
+        if shown is None or not shown.session.has_quote:
+            self._retries.say_down(now_ns, self._number)
+        else:
+            self._retries.note_up(now_ns)
         self._flush()
 
     def follow(self) -> None:
@@ -117,134 +142,174 @@ class Link:
         self._publisher.set_indexes(self._directory.indexes)
         if self._directory.indexes:
             self._has_markets.set()
-        if self._session is not None:
-            self._note_trades()
-            self._session.follow(self._directory.indexes)
-
-    # --- One session ----------------------------------------------------------------
-
-    async def _run_session(self) -> Ending:
-        """Open a connection and stay until it ends; return why it did."""
-        now_ns = time.monotonic_ns()
-        self._number += 1
-        self._publisher.session = self._number
-        self._connects.append(now_ns)
-        self._counters.add("connects")
-        self._writer.set_link(LINK_CONNECTING, self._number)
-        self._is_subscribed_said = self._is_quote_said = self._is_healthy = False
-        self._opened_ns = None
-        self._ended = asyncio.get_running_loop().create_future()
         self._note_trades()
-        settings = self._settings
-        self._session = Session(
-            self._venue,
-            self._directory.indexes,
-            settings.options,
-            settings.timing,
-            self._trades,
-            self._counters.add,
-            now_ns,
-            time.time_ns(),
-        )
+        for carrier in self._carriers():
+            carrier.session.follow(self._directory.markets)
+
+    def _obey(self, order: Command, now_ns: int) -> int:
+        """Carry out an order of the runner; return RESULT_*."""
+        log.event("order", verb=COMMAND_NAMES[order.verb], instrument=order.instrument)
+        shown = self._shown
+        if shown is None or shown.opened_ns is None:
+            return RESULT_BUSY  # between two sessions, as the back-off wants it
+        if order.issued_ns < shown.opened_ns:
+            return RESULT_LATE
+        if order.verb == COMMAND_RECONNECT:
+            shown.end(ending("enforcer", REASON_NAMES.get(order.reason, "")))
+            return RESULT_DONE
+        symbols = [
+            symbol
+            for symbol, index in self._directory.indexes.items()
+            if order.instrument in (index, INSTRUMENT_ALL)
+        ]
+        for symbol in symbols:
+            shown.apply(shown.session.resubscribe(symbol, now_ns), now_ns)
+        return RESULT_DONE if symbols else RESULT_UNKNOWN
+
+    # --- One session, and the next one in its shade ---------------------------------
+
+    async def _run_session(self) -> tuple[Carrier, Ending]:
+        """Open a connection and stay until it ends; return the last one, and why.
+
+        A session that reaches its limit hands over to another one without a gap.
+        """
+        carrier = self._make_carrier()
+        self._publisher.session = carrier.number
+        self._writer.set_link(LINK_CONNECTING, carrier.number)
+        self._is_subscribed_said = False
+        self._shown = carrier
         try:
-            self._connection = await connect(
-                settings.ws_url,
-                self._on_frame,
-                frame_bytes_max=self._venue.limits.frame_bytes_max,
-                open_timeout_s=settings.connect_timeout_s,
-                is_insecure_allowed=settings.is_insecure_allowed,
-            )
-            self._opened(self._session, self._connection, now_ns)
-            return await self._ended
+            await self._open(carrier)
+            self._writer.set_link(LINK_UP, carrier.number)
+            self._writer.stamp_stage("connected", time.monotonic_ns())
+            while True:
+                successor = await self._watch(self._shown)
+                if successor is None:
+                    return self._shown, self._shown.ended.result()
+                await self._hand_over(self._shown, successor)
         except TransportError as error:
-            return _ending_of_error(error)
+            self._penalize(error)
+            return carrier, _ending_of_error(error)
         except asyncio.CancelledError:
             log.event("session_end", label="shutdown", session=self._number)
-            self._count_end("shutdown")
+            self._retries.count("shutdown", self._shown.number)
             raise
         finally:
             await self._leave()
 
-    def _opened(self, session: Session, connection: Connection, began_ns: int) -> None:
-        now_ns = time.monotonic_ns()
-        self._opened_ns = now_ns
-        # Bound to this session's end: it may come when the next one has begun.
-        connection.closed.add_done_callback(
-            functools.partial(_on_closed, ended=self._ended)
+    async def _watch(self, carrier: Carrier) -> Carrier | None:
+        """Wait for the end of a carrier; return its successor if that comes first."""
+        assert carrier.opened_ns is not None
+        limit_ns = self._settings.timing.session_limit_ns
+        lead_ns = min(limit_ns // 10, SUCCESSOR_LEAD_NS)
+        due_ns = carrier.opened_ns + limit_ns - lead_ns
+        for _ in range(SUCCESSOR_TRIES):
+            wait_s = max(0, due_ns - time.monotonic_ns()) / 1e9
+            await asyncio.wait([carrier.ended], timeout=wait_s)
+            if carrier.ended.done():
+                return None
+            due_ns = time.monotonic_ns() + lead_ns // SUCCESSOR_TRIES
+            successor = await self._try_successor(carrier, due_ns)
+            if successor is not None:
+                return successor
+        await carrier.ended
+        return None
+
+    async def _try_successor(self, carrier: Carrier, due_ns: int) -> Carrier | None:
+        """Open a successor in the shade; return it once it could be shown."""
+        if self._connects.take(1, time.monotonic_ns()):
+            return None
+        successor = self._successor = self._make_carrier(is_shade=True)
+        try:
+            await self._open(successor)
+            while not (successor.ended.done() or carrier.ended.done()):
+                left_ns = due_ns - time.monotonic_ns()
+                if successor.is_ready and not self._is_behind(successor):
+                    return successor
+                if left_ns <= 0:
+                    break
+                ends = [successor.ended, carrier.ended]
+                await asyncio.wait(
+                    ends,
+                    timeout=min(left_ns, SUCCESSOR_LOOK_NS) / 1e9,
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
+            log.event("successor_failed", session=successor.number, reason="not ready")
+        except TransportError as error:
+            log.event("successor_failed", session=successor.number, error=error)
+        await self._drop_successor()
+        return None
+
+    def _is_behind(self, successor: Carrier) -> bool:
+        """Tell whether what is shown of any market is newer than what was held back."""
+        for symbol, event_ns in successor.held_times():
+            index = self._directory.indexes.get(symbol)
+            record = None if index is None else self._writer.read_slot(index)
+            if record is not None and event_ns != TIME_NONE:
+                if QUOTE.struct.unpack(record)[_EVENT_NS] > event_ns:
+                    return True
+        return False
+
+    async def _hand_over(self, carrier: Carrier, successor: Carrier) -> None:
+        """Show the successor: its quotes first, then its number, in one turn."""
+        self._publisher.session = successor.number
+        for event, recv_ns in successor.show():
+            self._publisher.publish((event,), recv_ns)
+        self._writer.set_link(LINK_UP, successor.number)
+        self._shown, self._successor = successor, None
+        self._frames_before += carrier.frames
+        log.event("handed_over", session=carrier.number, successor=successor.number)
+        self._retries.count("session_timeout", carrier.number)
+        await carrier.close()
+
+    async def _drop_successor(self) -> None:
+        carrier, self._successor = self._successor, None
+        if carrier is not None:
+            self._frames_before += carrier.frames
+            await carrier.close()
+
+    def _make_carrier(self, *, is_shade: bool = False) -> Carrier:
+        self._number += 1
+        self._note_trades()
+        return Carrier(
+            self._number,
+            self._venue,
+            self._settings,
+            self._directory.markets,
+            self._trades,
+            self._messages,
+            self._counters,
+            self._publisher.publish,
+            self._said_quote,
+            self._fail,
+            is_shade=is_shade,
         )
-        self._writer.set_link(LINK_UP, self._number)
-        self._writer.stamp_stage("connected", now_ns)
-        log.event("connected", session=self._number, ms=(now_ns - began_ns) // MS)
-        self._apply(session, session.opened(now_ns, time.time_ns()), now_ns)
+
+    async def _open(self, carrier: Carrier) -> None:
+        began_ns = time.monotonic_ns()
+        self._counters.add("connects")
+        await carrier.open()
+        took_ms = (time.monotonic_ns() - began_ns) // MS
+        log.event("connected", session=carrier.number, ms=took_ms)
 
     async def _leave(self) -> None:
-        """Turn every quote untradable, then let go of the connection."""
-        self._writer.set_link(LINK_DOWN, self._number)
-        if self._pace_timer is not None:
-            self._pace_timer.cancel()
-            self._pace_timer = None
-        if self._session is not None:
-            self._say_notes(self._session)
-            self._flush()
-        connection, self._connection = self._connection, None
-        session, self._session = self._session, None
-        if session is not None and session.has_quote:
-            self._down_since_ns = time.monotonic_ns()
-        if connection is not None:
-            await connection.end()
+        """Turn every quote untradable, then let go of the connections."""
+        carrier, self._shown = self._shown, None
+        assert carrier is not None
+        self._writer.set_link(LINK_DOWN, carrier.number)
+        self._say_notes(carrier.session)
+        self._frames_before += carrier.frames
+        self._flush()
+        await self._drop_successor()
+        await carrier.close()
 
-    def _on_frame(self, frame: bytes | bytearray, recv_ns: int) -> None:
-        """Carry one frame to the session and what it means to the publisher."""
-        session = self._session
-        if session is None:
-            return
-        self.frames += 1
-        try:
-            events = session.receive(frame, recv_ns)
-            if events:
-                self._publisher.publish(events, recv_ns)
-        except OwnershipLost as error:
-            self._fail(error)
-        except Exception as error:  # noqa: BLE001 - one frame must not end the feed
-            self._counters.add("rejected.handler")
-            log.event("frame_handler_failed", error=error, frame=frame[:200])
-        if session.ending is not None or not self._is_quote_said:
-            self._after_frame(session, recv_ns)
+    def _carriers(self) -> list[Carrier]:
+        return [each for each in (self._shown, self._successor) if each is not None]
 
-    def _after_frame(self, session: Session, recv_ns: int) -> None:
-        if session.has_quote and not self._is_quote_said:
-            self._is_quote_said = True
+    def _said_quote(self, carrier: Carrier) -> None:
+        if not carrier.is_shade:
             self._writer.stamp_stage("first_quote", time.monotonic_ns())
-            log.event("first_quote", session=self._number, ms=self._open_ms(recv_ns))
-        if session.ending is not None:
-            self._finish(session.ending)
-
-    def _apply(self, session: Session, events: Sequence[Event], now_ns: int) -> None:
-        """Publish what a tick brought, send what is due, and see whether it ended."""
-        if events:
-            self._publisher.publish(events, now_ns)
-        connection = self._connection
-        if connection is not None:
-            for text in session.take_outgoing():
-                if connection.is_ending:
-                    break  # how it ended is about to be told
-                if not connection.send_now(text):
-                    session.send_failed(text)
-                    break
-        if session.ending is not None:
-            self._finish(session.ending)
-        elif (due_ns := session.next_due_ns) is not None and self._pace_timer is None:
-            delay_s = max(0, due_ns - now_ns) / 1e9
-            loop = asyncio.get_running_loop()
-            self._pace_timer = loop.call_later(delay_s, self._pace)
-
-    def _pace(self) -> None:
-        self._pace_timer = None
-        self.tick(time.monotonic_ns(), time.time_ns())
-
-    def _finish(self, why: Ending) -> None:
-        if self._ended is not None and not self._ended.done():
-            self._ended.set_result(why)
+        log.event("first_quote", session=carrier.number, ms=carrier.open_ms)
 
     def _note_trades(self) -> None:
         for symbol in self._directory.indexes:
@@ -252,52 +317,16 @@ class Link:
 
     # --- Between sessions -----------------------------------------------------------
 
-    def _account(self, why: Ending) -> int:
-        """Count, log and audit the end of a session; return the wait in ms."""
-        now_ns = time.monotonic_ns()
-        if self._has_been_healthy(now_ns):
-            self._backoff.succeeded()
-        wait_ms = self._backoff.failed(_wall_ms(), why.weight, why.retry_after_ns // MS)
-        self._state_file.save(self._backoff.state)
-        self._last_label = why.label
-        log.event(
-            "session_end",
-            label=why.label,
-            detail=why.detail,
-            session=self._number,
-            lasted_ms=self._open_ms(now_ns),
-            retry_in_ms=wait_ms,
-            failures=self._backoff.failures,
-        )
-        self._count_end(why.label)
-        return wait_ms
+    def _penalize(self, error: TransportError) -> None:
+        """Tell every process of this host what the venue's host asked one of us."""
+        if error.penalty_s:
+            now_ns = time.monotonic_ns()
+            self._connects.penalize(now_ns + error.penalty_s * 1_000_000_000, now_ns)
 
-    def _count_end(self, label: str) -> None:
-        name = f"reconnects.{label}"
-        self._counters.add(name)
-        log.audit(
-            venue=self._venue.name,
-            reconnect_reason=label,
-            count=self._counters.value(name),
-            session=self._number,
-            ts_ms=_wall_ms(),
-        )
-
-    def _open_ms(self, now_ns: int) -> int:
-        return 0 if self._opened_ns is None else (now_ns - self._opened_ns) // MS
-
-    def _has_been_healthy(self, now_ns: int) -> bool:
-        """Tell whether the session has had data and lasted for long enough."""
-        if self._opened_ns is None or not self._is_quote_said:
-            return False
-        return now_ns - self._opened_ns >= self._settings.healthy_ns
-
-    def _budget_wait_ms(self) -> int:
-        """Return the wait that the venue's limit of connects a minute asks for."""
-        connects = self._connects
-        if len(connects) < (connects.maxlen or 0):
-            return 0
-        return max(0, connects[0] + MINUTE_NS - time.monotonic_ns()) // MS
+    async def _wait_for_budget(self) -> None:
+        """Wait until one more connect is within what the host grants an address."""
+        while wait_ns := self._connects.take(1, time.monotonic_ns()):
+            await self._wait(-(-wait_ns // MS), "connects_per_minute")
 
     async def _wait(self, wait_ms: int, reason: str) -> None:
         if wait_ms > 10_000:
@@ -307,32 +336,19 @@ class Link:
 
     # --- Words and counts -----------------------------------------------------------
 
-    def _say(self, session: Session, now_ns: int) -> None:
-        self._say_notes(session)
-        if session.is_subscribed and not self._is_subscribed_said:
+    def _say(self, carrier: Carrier, now_ns: int) -> None:
+        self._say_notes(carrier.session)
+        if carrier is not self._shown:
+            return
+        if carrier.session.is_subscribed and not self._is_subscribed_said:
             self._is_subscribed_said = True
             self._writer.stamp_stage("subscribed", now_ns)
-            log.event("subscribed", session=self._number, ms=self._open_ms(now_ns))
-        if not self._is_healthy and self._has_been_healthy(now_ns):
-            self._is_healthy = True
-            self._backoff.succeeded()
-            self._state_file.save(self._backoff.state)
+            log.event("subscribed", session=carrier.number, ms=carrier.open_ms)
+        self._retries.note_health(carrier)
 
     def _say_notes(self, session: Session) -> None:
-        notes, session.notes = session.notes, []
-        for name, facts in notes:
+        for name, facts in session.take_notes():
             log.event(name, **facts)
-
-    def _say_down(self, now_ns: int) -> None:
-        if now_ns - self._down_said_ns >= DOWN_LINE_NS:
-            self._down_said_ns = now_ns
-            log.event(
-                "down",
-                ms=(now_ns - self._down_since_ns) // MS,
-                failures=self._backoff.failures,
-                session=self._number,
-                last=self._last_label,
-            )
 
     def _flush(self) -> None:
         self._publisher.flush()
@@ -341,21 +357,8 @@ class Link:
             self._frames_counted = self.frames
 
 
-def _on_closed(
-    closed: asyncio.Future[Closed], ended: asyncio.Future[Ending] | None
-) -> None:
-    how = closed.result()
-    if ended is not None and not ended.done():
-        weight = labels.WEIGHT_OVERLOADED if how.code in OVERLOADED else 1
-        ended.set_result(Ending(how.label, how.detail, weight))
-
-
 def _ending_of_error(error: TransportError) -> Ending:
     why = ending(error.label, str(error), error.retry_after_s * 1_000_000_000)
     if error.status in FORBIDDEN:
         return Ending(why.label, why.detail, labels.WEIGHT_FORBIDDEN)
     return why
-
-
-def _wall_ms() -> int:
-    return time.time_ns() // MS

@@ -11,27 +11,27 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import os
 import random
 import signal
-import sys
-import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
 from feedhandler import log
 from feedhandler.codec.frame import FrameError
 from feedhandler.config import Config, VenueConfig
+from feedhandler.discovery import cache_path
 from feedhandler.errors import EXIT_BUG, EXIT_DONE, FeedhandlerError, exit_code
+from feedhandler.feed.budgets import Budgets
 from feedhandler.feed.counters import Counters
 from feedhandler.feed.directory import Directory
+from feedhandler.feed.fetcher import RETRY_S, RETRY_S_MAX, Fetcher
 from feedhandler.feed.link import Link
+from feedhandler.feed.orders import Orders
 from feedhandler.feed.publisher import Publisher
+from feedhandler.feed.retries import Retries
 from feedhandler.feed.settings import MS, Settings, settle
-from feedhandler.transport import rest
-from feedhandler.transport.backoff import Backoff, StateFile
+from feedhandler.resolver import Resolver
 from feedhandler.transport.errors import TransportError
 from feedhandler.venues._base import Venue, load_venue
 from shm_layout import FLAG_RESTARTED, Capacities, SegmentError, Writer
@@ -41,10 +41,8 @@ STALL_NS: Final = 250 * MS  # a heartbeat that late is worth counting
 CLOSE_TIMEOUT_S: Final = 0.8  # of the second that a stop may take
 TICKS_RENEWED_NS: Final = 10_000 * MS
 NAME_CHECKED_NS: Final = 1_000 * MS
-DISCOVERY_TIMEOUT_S: Final = 10.0
-DISCOVERY_RETRY_S: Final = 5.0
-DISCOVERY_RETRY_S_MAX: Final = 60.0
 DISCOVERY_AGE_CHECK_S: Final = 3_600.0
+DISCOVERY_AGAIN_S: Final = 300.0
 
 
 def run(venue_name: str, config: Config) -> int:
@@ -54,8 +52,8 @@ def run(venue_name: str, config: Config) -> int:
     """
     configured_ns = time.monotonic_ns()
     try:
-        venue = load_venue(venue_name)
         venue_config = config.venue.get(venue_name) or VenueConfig()
+        venue = load_venue(venue_name).at(venue_config.ws_url)
         settings = settle(venue, venue_config)
         writer = Writer.open(
             instance=config.instance,
@@ -71,9 +69,7 @@ def run(venue_name: str, config: Config) -> int:
         if writer.adopted:
             writer.mark_all(FLAG_RESTARTED)
         log.event("segment", epoch=writer.epoch(), adopted=writer.adopted)
-        return _run_loop(
-            venue, settings, venue_config.instruments, writer, config.state_path()
-        )
+        return _run_loop(venue, settings, venue_config.instruments, writer, config)
 
 
 def _run_loop(
@@ -81,27 +77,20 @@ def _run_loop(
     settings: Settings,
     names: tuple[str, ...],
     writer: Writer,
-    state_path: Path,
+    config: Config,
 ) -> int:
     loop = _new_loop()
-    # Names are resolved in a thread; one may hang for as long as it likes.
-    executor = ThreadPoolExecutor(2, thread_name_prefix="resolver")
-    loop.set_default_executor(executor)
+    resolver = Resolver(loop)
     try:
-        process = FeedProcess(venue, settings, names, writer, state_path, loop)
+        process = FeedProcess(venue, settings, names, writer, config, loop)
         code = loop.run_until_complete(process.run())
     except (FeedhandlerError, SegmentError) as error:
         log.event("refused", error=error)
         code = exit_code(error) or EXIT_BUG
     finally:
-        executor.shutdown(wait=False, cancel_futures=True)
-        loop.close()
+        resolver.close()
     log.event("stopped", code=code)
-    if any(thread.name.startswith("resolver") for thread in _lingering()):
-        # The interpreter would wait for a thread that hangs in the resolver.
-        writer.close()
-        os._exit(code)
-    return code
+    return resolver.end_process(code, writer.close)
 
 
 class FeedProcess:
@@ -113,24 +102,34 @@ class FeedProcess:
         settings: Settings,
         names: tuple[str, ...],
         writer: Writer,
-        state_path: Path,
+        config: Config,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
         self._venue = venue
         self._settings = settings
         self._writer = writer
         self._loop = loop
+        state_path = config.state_path()
         self._counters = Counters(writer)
         self._lag = writer.histogram("loop_lag")
         self._directory = Directory(
             venue,
             names,
-            settings.options.feed_kind,
+            settings.options.kinds[0],
             settings.fresh_ms,
             writer,
-            state_path / f"{venue.name}.markets.json",
+            cache_path(state_path, venue.name),
         )
-        self._link = self._make_link(state_path)
+        self._publisher = Publisher(
+            writer, self._counters, publishes_funding=settings.publishes_funding
+        )
+        self._publisher.set_indexes(self._directory.indexes)
+        budgets = Budgets(venue.limits, settings, config.budget_path())
+        self._fetcher = Fetcher(
+            venue, settings, budgets.weight, self._counters, self._fail
+        )
+        self._orders = Orders(config.instance, venue.name, writer, time.monotonic_ns())
+        self._link = self._make_link(state_path, budgets)
 
         # How it ends.
         self._exit: asyncio.Future[int] = loop.create_future()
@@ -141,28 +140,21 @@ class FeedProcess:
         self._ticks_renewed_ns = 0
         self._name_checked_ns = 0
 
-    def _make_link(self, state_path: Path) -> Link:
-        settings = self._settings
-        publisher = Publisher(
-            self._writer, self._counters, publishes_funding=settings.publishes_funding
-        )
-        publisher.set_indexes(self._directory.indexes)
-        state_file = StateFile(state_path / f"{self._venue.name}.backoff.json")
-        backoff = Backoff(
-            settings.backoff_first_ms,
-            settings.backoff_max_ms,
-            random.random,
-            **state_file.load(),
-        )
+    def _make_link(self, state_path: Path, budgets: Budgets) -> Link:
+        name = self._venue.name
+        path = state_path / f"{name}.backoff.json"
         return Link(
             self._venue,
-            settings,
+            self._settings,
             self._directory,
             self._writer,
-            publisher,
+            self._publisher,
             self._counters,
-            backoff,
-            state_file,
+            Retries(name, self._settings, self._counters, path),
+            self._fetcher,
+            self._orders,
+            budgets.connects,
+            budgets.messages,
             self._fail,
         )
 
@@ -178,6 +170,8 @@ class FeedProcess:
             loop.create_task(self._link.run(), name="link"),
             loop.create_task(self._discover(), name="discovery"),
         ]
+        if self._settings.publishes_funding and self._venue.has_funding_requests:
+            tasks.append(loop.create_task(self._poll_funding(), name="funding"))
         for task in tasks:
             task.add_done_callback(self._on_task_end)
         # What start-up made stays: the collector need not look at it again.
@@ -193,6 +187,8 @@ class FeedProcess:
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks, timeout=CLOSE_TIMEOUT_S)
+        await self._fetcher.close()
+        self._orders.close()
         if self._beat_timer is not None:
             self._beat_timer.cancel()
 
@@ -223,38 +219,33 @@ class FeedProcess:
 
     async def _discover(self) -> None:
         """Keep the venue's list of markets; nothing else ever waits for it."""
-        retry_s = DISCOVERY_RETRY_S
+        retry_s = RETRY_S
         while True:
             if not self._directory.is_due:
                 await asyncio.sleep(DISCOVERY_AGE_CHECK_S)
                 continue
             try:
-                self._directory.update(await self._fetch_markets())
+                bodies, is_whole = await self._fetcher.fetch_markets()
+                self._directory.update(bodies, is_kept=is_whole)
             except (TransportError, FrameError) as error:
                 self._counters.add("discovery.fail")
                 asked_s = getattr(error, "retry_after_s", 0)
                 wait_s = max(retry_s, asked_s) * random.uniform(0.5, 1.0)
                 log.event("discovery_failed", error=error, retry_in_s=round(wait_s, 1))
                 await asyncio.sleep(wait_s)
-                retry_s = min(2 * retry_s, DISCOVERY_RETRY_S_MAX)
+                retry_s = min(2 * retry_s, RETRY_S_MAX)
             else:
-                retry_s = DISCOVERY_RETRY_S
+                retry_s = RETRY_S
                 self._counters.add("discovery.success")
                 log.event("discovered", instruments=len(self._directory.indexes))
                 self._link.follow()
-                if self._directory.is_due:  # the cache could not be written
-                    await asyncio.sleep(DISCOVERY_AGE_CHECK_S)
+                if self._directory.is_due:  # not whole, or it could not be written
+                    await asyncio.sleep(DISCOVERY_AGAIN_S)
 
-    async def _fetch_markets(self) -> bytes:
-        await asyncio.to_thread(rest.prepare)
-        request = self._venue.discovery
-        return await rest.request(
-            request.method,
-            self._settings.rest_url + request.path,
-            request.body,
-            content_type=request.content_type,
-            timeout_s=DISCOVERY_TIMEOUT_S,
-            is_insecure_allowed=self._settings.is_insecure_allowed,
+    async def _poll_funding(self) -> None:
+        """Keep the funding of a venue that has no stream of it."""
+        await self._fetcher.poll_funding(
+            self._directory, self._publisher.publish, self._settings.funding_poll_s
         )
 
     # --- How it ends ----------------------------------------------------------------
@@ -296,13 +287,3 @@ def _new_loop() -> asyncio.AbstractEventLoop:
         return asyncio.new_event_loop()
     loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
     return loop
-
-
-def _lingering() -> list[threading.Thread]:
-    """Return the threads, other than this one, that have not ended by now."""
-    deadline_s = time.monotonic() + 0.05
-    for thread in threading.enumerate():
-        if thread is not threading.current_thread() and not thread.daemon:
-            thread.join(max(0.0, deadline_s - time.monotonic()))
-    sys.stderr.flush()
-    return [thread for thread in threading.enumerate() if not thread.daemon]

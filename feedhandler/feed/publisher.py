@@ -14,10 +14,12 @@ from feedhandler import events
 from feedhandler.codec import stamp
 from feedhandler.events import (
     FLAG_UNCHANGED,
+    DisputeEvent,
     Event,
     FundingEvent,
     QuoteEvent,
     SyncingEvent,
+    TickEvent,
     TradeEvent,
 )
 from feedhandler.feed.counters import Counters
@@ -34,6 +36,10 @@ assert events.FLAG_SNAPSHOT == shm_layout.FLAG_SNAPSHOT
 assert events.FLAG_SYNCING == shm_layout.FLAG_SYNCING
 assert events.FLAG_LOCKED == shm_layout.FLAG_LOCKED
 assert events.FLAG_REPLAYED == shm_layout.FLAG_REPLAYED
+assert events.FLAG_DISPUTED == shm_layout.FLAG_DISPUTED
+
+
+_PUBLISHED = TradeEvent | FundingEvent | TickEvent | SyncingEvent | DisputeEvent
 
 
 class Publisher:
@@ -100,7 +106,7 @@ class Publisher:
             self._unchanged = 0
 
     def _publish_other(self, event: Event, recv_ns: int) -> None:
-        if not isinstance(event, TradeEvent | FundingEvent | SyncingEvent):
+        if not isinstance(event, _PUBLISHED):
             return
         index = self.indexes.get(event.symbol)
         if index is None:
@@ -108,10 +114,16 @@ class Publisher:
         elif isinstance(event, TradeEvent):
             self._publish_trade(index, event, recv_ns)
         elif isinstance(event, FundingEvent):
+            if not event.is_rest:
+                self._writer.stamp_liveness(index, recv_ns)
             if self._publishes_funding:
                 self._publish_funding(index, event, recv_ns)
+        elif isinstance(event, TickEvent):
+            self._writer.stamp_liveness(index, recv_ns)
+        elif isinstance(event, DisputeEvent):
+            self._writer.mark(index, events.FLAG_DISPUTED)
         else:
-            self._writer.mark(index, shm_layout.FLAG_SYNCING)
+            self._writer.mark(index, events.FLAG_SYNCING)
 
     def _publish_trade(self, index: int, trade: TradeEvent, recv_ns: int) -> None:
         self._writer.publish_trade(
@@ -142,5 +154,6 @@ class Publisher:
             funding.oracle_price,
             funding.mid_price,
             funding.open_interest,
+            source=shm_layout.SOURCE_REST if funding.is_rest else 0,
         )
         self._published += 1

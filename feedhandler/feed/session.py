@@ -12,17 +12,19 @@ requests are due by the clock, never by what was read.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
+from feedhandler.book.continuity import APPLY, GAP, NEED_SNAPSHOT
 from feedhandler.book.top import ACCEPTED
 from feedhandler.book.trades import TradeFilter
 from feedhandler.codec.frame import FrameError
 from feedhandler.events import (
     AckEvent,
+    AddEvent,
     BookEvent,
     Event,
+    FrameEvent,
     FundingEvent,
     NoticeEvent,
     PongEvent,
@@ -35,31 +37,17 @@ from feedhandler.events import (
     TickEvent,
     TradeEvent,
 )
-from feedhandler.feed.books import Books, Count
+from feedhandler.feed import streams
+from feedhandler.feed.books import Books
 from feedhandler.feed.labels import Ending, ending
-from feedhandler.feed.rejects import RejectShare
-from feedhandler.feed.subscriptions import Subscriptions
-from feedhandler.venues._base import Options, Venue
+from feedhandler.feed.remarks import Count, Note, Remarks
+from feedhandler.feed.settings import Timing
+from feedhandler.feed.subscriptions import Pace, Subscriptions
+from feedhandler.venues._base import TRADES, Market, Options, Subscription, Venue
 
 # A loop that stood still for longer has a backlog in its socket that is not news.
 PAUSE_NS_MAX: Final = 1_000_000_000
-NOTES_MAX: Final = 64
-KINDS_MAX: Final = 64
-
-Note = tuple[str, dict[str, object]]
-
-
-@dataclass(frozen=True, slots=True)
-class Timing:
-    """The deadlines of a session, all in ns; an interval of 0 is off."""
-
-    stale_ns: int
-    first_data_ns: int
-    ack_ns: int
-    read_timeout_ns: int
-    ping_interval_ns: int
-    session_limit_ns: int
-    subscribe_gap_ns: int
+PATIENCE: Final = 6  # first-data deadlines, while only the liveness channel speaks
 
 
 class Session:
@@ -68,53 +56,58 @@ class Session:
     def __init__(
         self,
         venue: Venue,
-        symbols: Iterable[str],
+        markets: Mapping[str, Market],
         options: Options,
         timing: Timing,
         trades: Mapping[str, TradeFilter],
         count: Count,
         now_ns: int,
         wall_ns: int,
+        *,
+        pace: Pace | None = None,
     ) -> None:
         self._venue = venue
         self._options = options
         self._timing = timing
         self._trades = trades
         self._count = count
-        self._decode = venue.decoder()
+        self._remarks = Remarks(count)
         self._ping = venue.ping() if timing.ping_interval_ns else None
 
         # Books and requests.
-        self._subscriptions = Subscriptions((), timing.subscribe_gap_ns, timing.ack_ns)
-        kind = options.feed_kind
-        rule = venue.continuity.get(kind)
-        self._books = Books(
-            rule, kind, timing.first_data_ns, self._subscriptions, count, self._note
-        )
+        requests = self._subscriptions = Subscriptions(venue, timing, pace)
+        self._books = Books(venue, options, timing, requests, count, self._remarks)
         self._tops = self._books.tops
         self._first_data_due = self._books.first_data_due
+        self._shown = options.kinds[0]
+        self._is_one_kind = len(options.kinds) == 1
+        self._decode, self._frame_rule = streams.whole(venue, markets)
 
         # Clocks: what was last heard of, and what is due.
         self._wall_offset_ns = wall_ns - now_ns
-        self._alive_ns = now_ns  # our own loop
-        self._heard_ns = now_ns  # any byte
-        self._fresh_ns = now_ns  # book data or liveness
+        # Our own loop, any byte, and book data or liveness.
+        self._alive_ns = self._heard_ns = self._fresh_ns = now_ns
         self._opened_ns: int | None = None
         self._ping_due_ns = 0
+        self._asked_ns: int | None = None  # the first request
 
         # What comes out.
         self.ending: Ending | None = None
-        self.notes: list[Note] = []
         self._outgoing: list[str] = []
 
         # Facts for counters and logs.
         self.frames = 0
-        self.has_quote = False
-        self.is_subscribed = False
-        self._rejects = RejectShare()
-        self._seen_kinds: set[str] = set()
+        self.has_quote = self.is_subscribed = False
 
-        self.follow(symbols)
+        self.follow(markets)
+        # What needs a socket for each topic speaks before the last of them is open.
+        self.streams = streams.by_topic(venue, markets, requests.all())
+        self._note_asked(requests.all() if self.streams else (), now_ns)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every symbol has its quotes, or is known to get none."""
+        return self.has_quote and not self._first_data_due
 
     @property
     def next_due_ns(self) -> int | None:
@@ -123,10 +116,17 @@ class Session:
             return None
         return self._subscriptions.next_send_ns
 
-    def follow(self, symbols: Iterable[str]) -> None:
-        """Subscribe symbols that are not subscribed yet."""
+    def follow(self, symbols: Collection[str]) -> None:
+        """Subscribe symbols that are not subscribed yet, and end all others."""
+        if not self._venue.has_requests and self._tops:
+            if {*symbols} != {*self._tops}:
+                self._end(ending("session_timeout", "other symbols need other sockets"))
+            return
+        for symbol in [symbol for symbol in self._tops if symbol not in symbols]:
+            self._books.unfollow(symbol)
+            self._subscriptions.remove(symbol)
         for symbol in symbols:
-            if self._books.follow(symbol, self._alive_ns):
+            if self._books.follow(symbol):
                 self._subscriptions.add(
                     self._venue.subscriptions(symbol, self._options)
                 )
@@ -136,13 +136,20 @@ class Session:
         self._opened_ns = now_ns
         self._alive_ns = self._heard_ns = self._fresh_ns = now_ns
         self._ping_due_ns = now_ns + self._timing.ping_interval_ns
-        self._books.opened(now_ns)
+        if self.streams:
+            self._asked_ns = now_ns
+            self.is_subscribed = True
+            self._note_asked(self._subscriptions.all(), now_ns)
         return self.tick(now_ns, wall_ns)
 
     def heard(self, recv_ns: int) -> None:
         """Note that bytes arrived, even if no frame was complete."""
         if recv_ns > self._heard_ns:
             self._heard_ns = recv_ns
+
+    def turn_to(self, topic: str) -> None:
+        """Read the next frame as one of that topic's socket."""
+        self._decode, self._frame_rule = self.streams[topic]
 
     def receive(self, frame: bytes | bytearray | str, recv_ns: int) -> Sequence[Event]:
         """Return what of a frame may be published."""
@@ -155,22 +162,23 @@ class Session:
         try:
             events = self._decode(frame, recv_ns + self._wall_offset_ns)
         except FrameError as error:
-            self._reject(error.reason, error.detail)
+            self._remarks.reject(error.reason, error.detail)
             return ()
         kept: list[Event] = []
         # One quote in a frame is the rule: it is judged without a detour.
         event = events[0] if len(events) == 1 else None
-        if type(event) is QuoteEvent:
+        if type(event) is QuoteEvent and self._is_one_kind:
             top = self._tops.get(event.symbol)
-            if top is not None:
+            if top is not None and not self._first_data_due:
                 verdict = top.judge(event, recv_ns)
                 if verdict == ACCEPTED:
                     self._fresh_ns = recv_ns
                     self.has_quote = True
-                    if self._first_data_due:
-                        self._books.note_data(event.symbol)
                     return events
                 self._books.drop(top, verdict, recv_ns, kept)
+                return kept
+        if events and type(event := events[0]) is FrameEvent:
+            if not self._follows(event, kept):
                 return kept
         for event in events:
             self._judge(event, recv_ns, kept)
@@ -191,10 +199,43 @@ class Session:
             return ()
         kept: list[Event] = []
         self._books.tick(now_ns, kept)
-        if self._first_data_due and (lost := self._books.chase_silent(now_ns, kept)):
+        lost = self._subscriptions.stuck
+        if self._first_data_due:
+            lost = self._books.chase_silent(now_ns, kept) or lost
+            self._subscriptions.stuck = ""  # it never spoke, and would not then either
+        if lost:
             self._end(ending("seq_gap", f"no new image: symbol={lost}"))
-        self._send_due(now_ns, wall_ns)
+        self._send_due(now_ns)
         return kept
+
+    def take_wanted_images(self, now_ns: int) -> list[str]:
+        """Return the symbols whose image is to be asked for by REST now."""
+        if self._opened_ns is None or self.ending is not None:
+            return []
+        return self._books.images.take_due(now_ns)
+
+    def take_image(self, image: BookEvent, recv_ns: int) -> Sequence[Event]:
+        """Return what an image that came by REST lets be published."""
+        kept: list[Event] = []
+        if self.ending is None and image.symbol in self._tops:
+            if self._books.take_image(image, recv_ns, kept):
+                self.has_quote = True  # but no freshness: the stream has not spoken
+        return kept
+
+    def miss_image(self, symbol: str, now_ns: int, wait_ns: int) -> None:
+        """Note that an image could not be had; the next try is no sooner than that."""
+        self._books.images.failed(symbol, now_ns, wait_ns)
+
+    def resubscribe(self, symbol: str, now_ns: int) -> Sequence[Event]:
+        """Begin a symbol's quotes anew because it was ordered."""
+        kept: list[Event] = []
+        if self.ending is None and symbol in self._tops:
+            self._books.resubscribe(symbol, now_ns, kept)
+        return kept
+
+    def take_notes(self) -> list[Note]:
+        """Return what is to be said in the log since the last call."""
+        return self._remarks.take()
 
     def take_outgoing(self) -> list[str]:
         """Return the frames to send, in order; they are handed out once."""
@@ -217,28 +258,40 @@ class Session:
             return ending("subscribe_error", "every request for quotes was refused")
         if exhausted := self._subscriptions.repeat_overdue(now_ns):
             return ending("subscribe_error", f"not acknowledged: key={exhausted}")
-        if not self.has_quote:
-            if open_ns >= timing.first_data_ns:
+        if not self.has_quote and not self._books.images.is_waiting:
+            asked_ns = now_ns if self._asked_ns is None else self._asked_ns
+            # While it shows signs of life, a market may be asked for its quotes again.
+            is_alive = asked_ns < self._fresh_ns > now_ns - timing.stale_ns
+            allowed_ns = timing.first_data_ns * (PATIENCE if is_alive else 1)
+            if now_ns - asked_ns >= allowed_ns:
                 return ending("first_data_timeout")
         elif now_ns - self._fresh_ns >= timing.stale_ns:
             silent_ms = (now_ns - self._fresh_ns) // 1_000_000
             return ending("stale_watchdog", f"silent_ms={silent_ms}")
         if now_ns - self._heard_ns >= timing.read_timeout_ns:
             return ending("read_timeout")
-        if self._rejects.is_exceeded(now_ns, self.frames):
-            return ending("decode_fail_loop", f"rejects={self._rejects.rejects}")
+        share = self._remarks.rejects
+        if share.is_exceeded(now_ns, self.frames):
+            return ending("decode_fail_loop", f"rejects={share.rejects}")
         return None
 
-    def _send_due(self, now_ns: int, wall_ns: int) -> None:
+    def _send_due(self, now_ns: int) -> None:
         if self._ping is not None and now_ns >= self._ping_due_ns:
             self._outgoing.append(self._ping)
             self._ping_due_ns = now_ns + self._timing.ping_interval_ns
-        text, subscription = self._subscriptions.take_due(now_ns)
+        text, subscribed = self._subscriptions.take_due(now_ns)
         if text:
             self._outgoing.append(text)
-        if subscription is not None and subscription.is_trades:
-            if (seen := self._trades.get(subscription.symbol)) is not None:
-                seen.subscribed(wall_ns)
+            self._asked_ns = now_ns if self._asked_ns is None else self._asked_ns
+        self._note_asked(subscribed, now_ns)
+
+    def _note_asked(self, asked: Iterable[Subscription], now_ns: int) -> None:
+        for subscription in asked:
+            if subscription.carries == TRADES:
+                if (seen := self._trades.get(subscription.symbol)) is not None:
+                    seen.subscribed(now_ns + self._wall_offset_ns)
+            elif subscription.is_book:
+                self._books.requested(subscription.symbol, subscription.carries, now_ns)
 
     def _paused(self, now_ns: int) -> Sequence[Event]:
         """End a session whose process stood still: its backlog is not news."""
@@ -253,14 +306,30 @@ class Session:
         if self.ending is None:
             self.ending = why
 
+    def _follows(self, event: FrameEvent, kept: list[Event]) -> bool:
+        """Tell whether a frame is the next of its socket; a gap ends the session.
+
+        Which symbol has lost something by a gap is unknown: all are in doubt.
+        """
+        if self._frame_rule is None:
+            return True
+        verdict = self._frame_rule.judge_delta(event.sequence)
+        if verdict in (GAP, NEED_SNAPSHOT):
+            detail = f"expected={self._frame_rule.expected} received={event.sequence}"
+            self._end(ending("seq_gap", detail))
+            kept.extend(SyncingEvent(symbol, "seq_gap") for symbol in self._tops)
+        elif verdict != APPLY:
+            self._count("duplicates", 1)
+        return verdict == APPLY
+
     def _judge(self, event: Event, recv_ns: int, kept: list[Event]) -> None:
-        if type(event) is BookEvent:
+        if isinstance(event, BookEvent | AddEvent):
             if self._books.judge_book(event, recv_ns, kept):
                 self._note_fresh(recv_ns)
         elif isinstance(event, QuoteEvent | TradeEvent | FundingEvent | TickEvent):
             top = self._tops.get(event.symbol)
             if top is None:
-                self._reject("unsubscribed", event.symbol)
+                self._remarks.reject("unsubscribed", event.symbol)
             elif isinstance(event, QuoteEvent):
                 if self._books.judge(event, recv_ns, kept):
                     self._note_fresh(recv_ns)
@@ -268,18 +337,17 @@ class Session:
                 self._judge_trade(event, kept)
             else:
                 self._fresh_ns = recv_ns
-                if isinstance(event, FundingEvent):
-                    kept.append(event)
+                kept.append(event)
         elif isinstance(event, RejectEvent):
-            self._reject(event.reason, event.detail)
+            self._remarks.reject(event.reason, event.detail)
         elif isinstance(event, NoticeEvent):
-            self._notice(event)
+            self._remarks.notice(event)
         elif isinstance(event, AckEvent):
-            self._acked(event.key)
+            self._acked(event.key, recv_ns)
         elif isinstance(event, RefusalEvent):
             self._refused(event)
         elif isinstance(event, StandingEvent):
-            self._standing(event.key)
+            self._standing(event.key, recv_ns)
         elif isinstance(event, ReplyEvent):
             if event.text not in self._outgoing:  # one answer a tick will do
                 self._outgoing.append(event.text)
@@ -297,52 +365,36 @@ class Session:
         self._fresh_ns = recv_ns
         self.has_quote = True
 
-    def _standing(self, key: str) -> None:
+    def _standing(self, key: str, now_ns: int) -> None:
         """Take it for an ack; a book that waits for its image is subscribed anew."""
-        self._acked(key)
-        subscription = self._subscriptions.find(key)
-        if subscription is not None and subscription.is_book:
-            self._books.standing(subscription.symbol)
+        self._acked(key, now_ns)
+        for subscription in self._subscriptions.find(key):
+            if subscription.is_book:
+                self._books.standing(subscription.symbol)
 
-    def _acked(self, key: str) -> None:
+    def _acked(self, key: str, now_ns: int) -> None:
         if not self._subscriptions.acked(key):
             self._count("acks.unknown", 1)
             return
         self._count("acks", 1)
+        for subscription in self._subscriptions.find(key):
+            if subscription.is_book:
+                self._books.acked(subscription.symbol, now_ns)
         self.is_subscribed = self.is_subscribed or self._subscriptions.is_complete
 
     def _refused(self, event: RefusalEvent) -> None:
-        subscription = self._subscriptions.refused(event.key)
-        if subscription is None:
+        refused = self._subscriptions.refused(event.key)
+        if not refused:
             self._count("venue_error", 1)
-            self._note("venue_error", text=event.text)
-            return
-        self._count("subscriptions.rejected", 1)
-        self._first_data_due.pop(subscription.symbol, None)
-        self._note(
-            "subscription_refused",
-            key=subscription.key,
-            reason=event.reason,
-            text=event.text,
-        )
+            self._remarks.note("venue_error", key=event.key, text=event.text)
+        for subscription in refused:
+            self._count("subscriptions.rejected", 1)
+            if subscription.is_book:
+                self._books.note_data(subscription.symbol, subscription.carries)
+            self._remarks.note(
+                "subscription_refused",
+                key=subscription.key,
+                reason=event.reason,
+                text=event.text,
+            )
         self.is_subscribed = self.is_subscribed or self._subscriptions.is_complete
-
-    def _notice(self, event: NoticeEvent) -> None:
-        if event.name != "unknown_type":
-            self._count(event.name, event.count)
-            if event.detail:
-                self._note(event.name, detail=event.detail)
-        elif event.detail not in self._seen_kinds and len(self._seen_kinds) < KINDS_MAX:
-            self._seen_kinds.add(event.detail)
-            self._count("rejected.unknown_type", 1)
-            self._note("unknown_type", channel=event.detail)
-
-    def _reject(self, reason: str, detail: str) -> None:
-        self._rejects.rejects += 1
-        self._count(f"rejected.{reason}", 1)
-        self._note("rejected", reason=reason, detail=detail)
-
-    def _note(self, name: str, **facts: object) -> None:
-        """Keep a fact for the log; the process takes them with its next tick."""
-        if len(self.notes) < NOTES_MAX:
-            self.notes.append((name, facts))

@@ -2,32 +2,32 @@
 
 Owns what may happen between a venue's frame and the socket. `offer` never waits, so a
 slow client delays nobody; one that falls too far behind is cut and counted. The sender
-also keeps the rule that a socket to which nothing is sent for long is closed, the
-pinger that of protocol pings.
+also keeps the rules that a socket to which nothing is sent for long is closed, and that
+none lives for ever; the pinger keeps that of protocol pings.
 """
 
 from __future__ import annotations
 
 import asyncio
-import itertools
 import math
 import socket
 import struct
 from collections import Counter, deque
-from collections.abc import Iterator
 from contextlib import suppress
 from typing import NamedTuple
 
 from aiohttp import web
 
-from feedhandler.sim.clock import Clock
-from feedhandler.sim.faults import FaultBoard
-from feedhandler.sim.limits import FAREWELL_S, STOP_TIMEOUT_S, Limits
-from feedhandler.sim.truth import Entry, Truth
-from feedhandler.sim.venues._base import ACK, CUT, DATA, Ending, Frame, Session
+from feedhandler.sim.garbage import garbage
+from feedhandler.sim.limits import FAREWELL_S, STOP_TIMEOUT_S
+from feedhandler.sim.truth import Entry, Note, Truth
+from feedhandler.sim.venues._base import ACK, CUT, DATA, Ending, Frame, Session, Venue
 
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER: on, no time
-_TEXT_FRAME = 0x81  # final frame, opcode text
+_TEXT_FRAME, _BINARY_FRAME = 0x81, 0x82  # final frame, and its opcode
+_LENGTH_IN_2, _LENGTH_SHORT_MAX = 126, 125
+_LENGTH_MAX = 0xFFFF
+_NEVER_SENT = Frame('{"type":"cut"}', DATA)
 GOING_AWAY = 1001
 
 
@@ -42,14 +42,11 @@ class Connection:
     def __init__(
         self,
         number: int,
-        venue: str,
+        venue: Venue,
         stream: web.WebSocketResponse,
         transport: asyncio.Transport,
         session: Session,
-        limits: Limits,
-        board: FaultBoard,
         truth: Truth,
-        clock: Clock,
         counters: Counter[str],
     ) -> None:
         self.number = number
@@ -57,22 +54,30 @@ class Connection:
         self._venue = venue
         self._stream = stream
         self._transport = transport
-        self._limits = limits
-        self._board = board
+        self._limits = venue.allowed
+        self._board = venue.board
         self._truth = truth
-        self._clock = clock
         self._counters = counters
         # Frames on their way, oldest first.
         self._queue: deque[Queued] = deque()
         self._queue_bytes = 0
         self._held: Frame | None = None  # by the reorder fault
-        self._garbage = _garbage()
+        self._ways = garbage()
+        self._newest = _NEVER_SENT  # of the data
         # The sender.
         self._wake = asyncio.Event()
         self._ending: Ending | None = None  # once the queue is empty
-        self._sent_s = asyncio.get_running_loop().time()
+        self._started_s = self._sent_s = asyncio.get_running_loop().time()
         # The pinger.
         self._pinged_s: float | None = None  # our oldest ping without a pong
+
+    @property
+    def is_silent(self) -> bool:
+        """True while a fault lets nothing out, not even a pong."""
+        return any(
+            fault.kind == "mute" and fault.word("what") == "all"
+            for fault in self._board.active()
+        )
 
     @property
     def queue_frames(self) -> int:
@@ -103,7 +108,7 @@ class Connection:
         if self._transport.is_closing():
             return
         if how == "mid":
-            self._transport.write(_half_frame())
+            self._transport.write(_half_frame(self._newest.text))
         if how == "rst":
             reset(self._transport)
         else:
@@ -116,6 +121,10 @@ class Connection:
             loop = asyncio.get_running_loop()
             loop.call_later(FAREWELL_S, self._transport.abort)
             self._wake.set()
+
+    def look(self) -> None:
+        """Let the sender see what a fault has changed."""
+        self._wake.set()
 
     def on_pong(self) -> None:
         self._pinged_s = None
@@ -148,6 +157,14 @@ class Connection:
                 self.cut("close")
                 continue
             until_s = silent_s if head is None else min(silent_s, head.due_s)
+            if self._ending is None:
+                over_s = self._started_s + self._life_s()
+                if now_s >= over_s:
+                    self._counters["closed_old"] += 1
+                    self.session.end(self._venue.over)
+                    self.end(self._venue.over)
+                    continue
+                until_s = min(until_s, over_s)
             self._wake.clear()
             with suppress(TimeoutError):
                 async with asyncio.timeout_at(until_s):
@@ -170,6 +187,8 @@ class Connection:
                 await asyncio.sleep(min(due_s, late_s) - now_s)
                 continue
             due_s = now_s + ping_s
+            if self.is_silent:
+                continue
             if self._pinged_s is None:
                 self._pinged_s = now_s
             with suppress(TimeoutError):  # of a socket that takes nothing
@@ -187,43 +206,52 @@ class Connection:
         self._queue.clear()
         self._queue_bytes = 0
 
+    def _life_s(self) -> float:
+        fault = self._board.find("life")
+        most_s = self._limits.life_s
+        return most_s if fault is None else min(most_s, fault.number("seconds"))
+
     async def _send(self, frame: Frame) -> None:
-        if frame.top is not None:
-            self._truth.add(
-                Entry(
-                    venue=self._venue,
-                    symbol=frame.symbol,
-                    channel=frame.channel,
-                    connection=self.number,
-                    sent_ns=self._clock.monotonic_ns(),
-                    top=frame.top,
-                )
-            )
+        self._tell_truth(frame)
+        if frame.kind == DATA:
+            self._newest = frame
         self._counters["frames"] += 1
         if isinstance(frame.text, str):
             await self._stream.send_str(frame.text)
         else:
             await self._stream.send_bytes(frame.text)
 
+    def _tell_truth(self, frame: Frame) -> None:
+        sent_ns, name = self._venue.clock.monotonic_ns(), self._venue.name
+        channel, number = frame.channel, self.number
+        if frame.top is not None:
+            self._truth.add(
+                Entry(name, frame.symbol, channel, number, sent_ns, frame.top)
+            )
+        for fact in frame.facts:
+            self._truth.note(Note(name, channel, number, sent_ns, fact))
+
     def _shape(self, frame: Frame) -> list[Frame]:
         """What becomes of a frame under the active faults."""
         find = self._board.find
-        if frame.kind == ACK and find("never_ack"):
+        if self.is_silent or (frame.kind == ACK and find("never_ack")):
             return []
         if frame.kind != DATA:
             return [frame]
         place = frame.channel, frame.symbol
-        if find("mute", *place):
+        if self._venue.is_muted(*place):
             return []
         if find("garbage", *place):
-            frame = next(self._garbage)._replace(
-                channel=frame.channel, symbol=frame.symbol
-            )
+            spoil = next(self._ways)
+            frame = frame._replace(text=spoil(frame.text), top=None, facts=())
         shaped = [frame, frame] if find("duplicate", *place) else [frame]
-        if self._held is not None:
+        is_swapped = find("reorder", *place) is not None
+        if self._held is not None and (is_swapped or not find("reorder")):
             held, self._held = self._held, None
-            return [*shaped, held] if find("reorder") else [held, *shaped]
-        if find("reorder"):
+            return (
+                [*shaped, held.falsified("reorder")] if is_swapped else [held, *shaped]
+            )
+        if is_swapped:
             self._held = frame
             return shaped[1:]
         return shaped
@@ -242,28 +270,13 @@ def reset(transport: asyncio.Transport) -> None:
     transport.abort()
 
 
-def _half_frame() -> bytes:
-    """A text frame that says it is twice as long as what follows."""
-    payload = b'{"channel":"cut","data":{"time":1'
-    return bytes((_TEXT_FRAME, 2 * len(payload))) + payload
-
-
-def _garbage() -> Iterator[Frame]:
-    """Frames that no decoder may accept, in turn."""
-    texts: tuple[str | bytes, ...] = (
-        "garbage, not JSON",
-        '{"channel":"bbo","data":{"coin":"BTC","time":17',
-        "",
-        "null",
-        "[]",
-        '{"channel":"bbo"}',
-        '{"channel":"bbo","data":null}',
-        '{"channel":"bbo","data":{"coin":"BTC","time":"now","bbo":[1,2]}}',
-        '{"channel":"l2Book","data":{"coin":"BTC","levels":[[{"px":"NaN"}],[]]}}',
-        '{"channel":"bbo","data":{"coin":"BTC","time":1,"bbo":[{"px":"1e999"},[]]}}',
-        '{"channel":"trades","data":[{"coin":7}]}',
-        "[" * 5000,
-        b"\x00\xff\xfe binary",
-        '{"channel":"\\ud800","data":' + "9" * 400 + "}",
-    )
-    return (Frame(text, DATA) for text in itertools.cycle(texts))
+def _half_frame(text: str | bytes) -> bytes:
+    """A frame that says it is twice as long as what follows."""
+    is_text = isinstance(text, str)
+    payload = text.encode() if isinstance(text, str) else text
+    payload = payload[: min(len(payload), _LENGTH_MAX) // 2]
+    size = 2 * len(payload)
+    head = bytes((_TEXT_FRAME if is_text else _BINARY_FRAME,))
+    if size <= _LENGTH_SHORT_MAX:
+        return head + bytes((size,)) + payload
+    return head + struct.pack(">BH", _LENGTH_IN_2, size) + payload

@@ -71,7 +71,11 @@ class Kind(NamedTuple):
 _PLACE: Mapping[str, Choice | Number | Word] = {"channel": Word(), "symbol": Word()}
 
 KINDS: Mapping[str, Kind] = {
-    "mute": Kind("data stops; pongs and acks go on", _PLACE),
+    "mute": Kind(
+        "data stops while pongs, acks and heartbeats go on; what=books stops books"
+        " alone, what=all everything",
+        {"what": Choice(("data", "books", "all")), **_PLACE},
+    ),
     "drop": Kind(
         "connections are cut: by reset, by FIN, amid a frame or by a closing frame",
         {
@@ -80,19 +84,31 @@ KINDS: Mapping[str, Kind] = {
         },
         is_moment=True,
     ),
+    "life": Kind(
+        "connections that are so old are ended in the venue's way",
+        {"seconds": Number(60, 0.01, 604_800)},
+    ),
     "refuse": Kind(
-        "new connections are reset or answered with an HTTP status",
-        {"how": Choice(("rst", "http")), "status": Number(503, 400, 599)},
+        "new connections are reset, answered with an HTTP status, or find no listener",
+        {"how": Choice(("rst", "http", "closed")), "status": Number(503, 400, 599)},
     ),
     "never_ack": Kind(
         "subscriptions are not acknowledged, with data=no not served either",
         {"data": Choice(("yes", "no"))},
     ),
-    "garbage": Kind("data frames become garbage of many kinds", _PLACE),
+    "reject": Kind("subscriptions are refused with the venue's own error", _PLACE),
+    "garbage": Kind(
+        "data frames are spoilt: cut short, wrong types and numbers, text for binary",
+        _PLACE,
+    ),
     "crossed": Kind("books in the stream show bid above ask", {}),
     "one_sided": Kind("books lose one side", {"side": Choice(("ask", "bid"))}),
+    "emptied": Kind(
+        "books lose all their levels at once, by a delta where there are deltas",
+        {"side": Choice(("both", "ask", "bid"))},
+    ),
     "duplicate": Kind("each data frame is sent twice", _PLACE),
-    "reorder": Kind("each pair of data frames is sent in the wrong order", {}),
+    "reorder": Kind("each pair of data frames is sent in the wrong order", _PLACE),
     "delay": Kind("data frames leave late", {"ms": Number(500, 1, 60_000)}),
     "quiet": Kind("the market does not move; contexts go on", {}),
     "burst": Kind(
@@ -103,8 +119,12 @@ KINDS: Mapping[str, Kind] = {
         "the venue's time stamps lag behind", {"ms": Number(2000, 1, 3_600_000)}
     ),
     "http": Kind(
-        "REST answers an error, 429 with Retry-After if given",
-        {"status": Number(503, 400, 599), "retry_after": Number(0, 0, 3600)},
+        "REST, new streams or both get an error, 429 with Retry-After if given",
+        {
+            "status": Number(503, 400, 599),
+            "retry_after": Number(0, 0, 3600),
+            "on": Choice(("rest", "upgrade", "both")),
+        },
     ),
     "slow_rest": Kind("REST answers late", {"ms": Number(3000, 1, 120_000)}),
     "gap": Kind(
@@ -112,7 +132,10 @@ KINDS: Mapping[str, Kind] = {
         _PLACE,
         is_moment=True,
     ),
-    "corrupt": Kind("changes of the book have wrong sizes or checksums", _PLACE),
+    "corrupt": Kind(
+        "books have what cannot be: sizes that do not add up, levels out of order",
+        _PLACE,
+    ),
     "old_snapshot": Kind("snapshots of the book are old ones", _PLACE),
     "wrong_symbol": Kind("data frames and REST name another market", _PLACE),
 }

@@ -19,7 +19,7 @@ from feedhandler.sim.connection import Connection, reset
 from feedhandler.sim.faults import KINDS, Fault
 from feedhandler.sim.limits import STOP_TIMEOUT_S, Budget
 from feedhandler.sim.market import Event
-from feedhandler.sim.truth import Truth
+from feedhandler.sim.truth import REST, Entry, Truth
 from feedhandler.sim.venues._base import Push, Request, Response, Venue
 
 LOOPBACK = "127.0.0.1"
@@ -65,7 +65,11 @@ class Host:
         self._numbers = numbers or itertools.count(1)
         self._connects = Budget(venue.allowed.connects_per_minute)
         self._runner: web.AppRunner | None = None
+        # The port, which is ours also while nobody listens.
         self._port = 0
+        self._holder: socket.socket | None = None
+        self._site: web.SockSite | None = None
+        self._door: asyncio.Task[None] | None = None  # opens or closes it
 
     @property
     def address(self) -> Address:
@@ -86,27 +90,52 @@ class Host:
             access_log=None,
             shutdown_timeout=STOP_TIMEOUT_S,
         )
-        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            # Accepted sockets inherit it; the kernel shall not hide a slow client.
-            listener.setsockopt(
-                socket.SOL_SOCKET, socket.SO_SNDBUF, limits.socket_bytes
-            )
-            listener.bind((LOOPBACK, port))
-            self._port = int(listener.getsockname()[1])
+            self._holder = _bound(port, limits.socket_bytes)
+            self._port = int(self._holder.getsockname()[1])
             await runner.setup()
-            await web.SockSite(runner, listener, backlog=BACKLOG).start()
+            self._runner = runner
+            await self._open_door()
         except BaseException:
-            listener.close()
-            await runner.cleanup()
+            await self._let_go(runner)
             raise
-        self._runner = runner
 
     async def stop(self) -> None:
         await asyncio.gather(*(one.close() for one in tuple(self.connections)))
+        if self._door is not None:
+            await asyncio.gather(self._door, return_exceptions=True)
         if self._runner is not None:
-            await self._runner.cleanup()
+            await self._let_go(self._runner)
+
+    async def _let_go(self, runner: web.AppRunner) -> None:
+        await runner.cleanup()
+        if self._holder is not None:
+            self._holder.close()
+
+    async def _open_door(self) -> None:
+        assert self._runner is not None
+        listener = _bound(self._port, self.venue.allowed.socket_bytes)
+        try:
+            self._site = web.SockSite(self._runner, listener, backlog=BACKLOG)
+            await self._site.start()
+        except BaseException:
+            self._site = None
+            listener.close()
+            raise
+
+    async def _close_door(self) -> None:
+        site, self._site = self._site, None
+        if site is not None:
+            await site.stop()
+
+    async def _mind_door(self) -> None:
+        """Listen or not, as the faults have it when we come to it."""
+        while (is_closed := self._is_closed()) != (self._site is None):
+            await (self._close_door() if is_closed else self._open_door())
+
+    def _is_closed(self) -> bool:
+        fault = self.board.find("refuse")
+        return fault is not None and fault.word("how") == "closed"
 
     def deliver(self, pushes: Iterable[Push]) -> None:
         """Queue each frame for the connections that subscribed to its topic."""
@@ -149,7 +178,8 @@ class Host:
     def _apply_faults(self) -> None:
         """Give the venue what is active, and its clients what that changes."""
         find, venue = self.board.find, self.venue
-        one_sided, never_ack = find("one_sided"), find("never_ack")
+        one_sided = find("emptied") or find("one_sided")
+        never_ack = find("never_ack")
         slow_clock = find("slow_clock")
         venue.is_quiet = self.is_quiet
         venue.is_crossed = find("crossed") is not None
@@ -157,6 +187,12 @@ class Host:
         venue.is_deaf = never_ack is not None and never_ack.word("data") == "no"
         venue.time.lag_ms = int(slow_clock.number("ms")) if slow_clock else 0
         self.deliver(venue.refresh())
+        for connection in self.connections:
+            connection.look()
+        is_idle = self._door is None or self._door.done()
+        if is_idle and self._is_closed() != (self._site is None):
+            self._door = asyncio.create_task(self._mind_door())
+            self._door.add_done_callback(self._on_task_done)
 
     def _drop(self, connection: Connection, fault: Fault) -> None:
         self._counters["dropped"] += 1
@@ -184,21 +220,32 @@ class Host:
     async def _handle_rest(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
         self._counters["rest_requests"] += 1
-        slow, failing = self.board.find("slow_rest"), self.board.find("http")
+        slow, failing = self.board.find("slow_rest"), self._failure("rest")
         if slow is not None:
             await asyncio.sleep(slow.number("ms") / 1000)
         if failing is not None:
-            retry_s = int(failing.number("retry_after"))
-            return web.Response(
-                status=int(failing.number("status")),
-                headers={"Retry-After": str(retry_s)} if retry_s else None,
-                text="null",
-                content_type="application/json",
-            )
+            return failing
         asked = Request(request.method, request.path, request.query, body)
         answer = self.venue.refusal(request.headers) or self.venue.rest(asked)
+        told = self.venue.rest_top(asked) if answer.status == 200 else None
+        if told is not None:
+            sent_ns = self.venue.clock.monotonic_ns()
+            self._truth.add(Entry(self.venue.name, told[0], REST, 0, sent_ns, told[1]))
         self.talked.set()
         return _http(answer)
+
+    def _failure(self, place: str) -> web.Response | None:
+        """The error that the `http` fault answers with on this kind of request."""
+        fault = self.board.find("http")
+        if fault is None or fault.word("on") not in (place, "both"):
+            return None
+        retry_s = int(fault.number("retry_after"))
+        return web.Response(
+            status=int(fault.number("status")),
+            headers={"Retry-After": str(retry_s)} if retry_s else None,
+            text="null",
+            content_type="application/json",
+        )
 
     async def _handle_stream(self, request: web.Request) -> web.StreamResponse:
         refusal = self._refusal(request)
@@ -225,14 +272,11 @@ class Host:
             return stream  # the client left while it was being accepted
         connection = Connection(
             number=next(self._numbers),
-            venue=self.venue.name,
+            venue=self.venue,
             stream=stream,
             transport=transport,
             session=session,
-            limits=limits,
-            board=self.board,
             truth=self._truth,
-            clock=self.venue.clock,
             counters=self._counters,
         )
         await self._serve(connection, stream)
@@ -247,6 +291,9 @@ class Host:
             if request.transport is not None:
                 reset(request.transport)
             return web.Response(status=503)  # goes nowhere
+        failing = self._failure("upgrade")
+        if failing is not None:
+            return failing
         limits = self.venue.allowed
         now_s = self.venue.clock.monotonic_s()
         if len(self.connections) >= limits.connections_max:
@@ -292,7 +339,8 @@ class Host:
         session = connection.session
         async for message in stream:
             if message.type is WSMsgType.PING:
-                await stream.pong(message.data)
+                if not connection.is_silent:
+                    await stream.pong(message.data)
             elif message.type is WSMsgType.PONG:
                 connection.on_pong()
             elif message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
@@ -306,6 +354,20 @@ class Host:
                     connection.offer(frame)
             self.close_ended()
             self.talked.set()
+
+
+def _bound(port: int, send_bytes: int) -> socket.socket:
+    """A socket on this port; raises OSError if somebody else listens there."""
+    bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # Accepted sockets inherit it; the kernel shall not hide a slow client.
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_bytes)
+        bound.bind((LOOPBACK, port))
+    except BaseException:
+        bound.close()
+        raise
+    return bound
 
 
 def _http(answer: Response) -> web.Response:

@@ -31,6 +31,7 @@ from feedhandler.sim.venues import load
 CONTEXT_S = 1.0  # how often oracle, mark and funding move
 EVENTS_AT_ONCE = 32  # before the senders get their turn
 PORT_MAX = 65_535
+PLAN_BEGINS = "clock of the faults starts"
 REPLAY_LEAD_S = 0.1  # from the first subscription, so that its siblings miss nothing
 
 
@@ -39,7 +40,8 @@ class Simulation:
 
     With a port, venues take that one and those after it, with several each its own,
     without, free ones. With a recording, the (single) venue shows it instead of the
-    market, for what it holds.
+    market, for what it holds. The times of faults count from the start or, with
+    `await_clients`, from when every venue has a client.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class Simulation:
         replay: str | Path | None = None,
         replay_speed: float = 1.0,
         replay_loop: bool = False,
+        await_clients: bool = False,
         limits: Limits | None = None,
         cadence: Mapping[str, float] | None = None,
         clock: Clock | None = None,
@@ -72,6 +75,7 @@ class Simulation:
         ]
         self._ports = _ports(port, len(self._venues))
         self._planned = [self._checked(fault) for fault in faults]
+        self._await_clients = await_clients
         self._recording = None if replay is None else Recording.load(replay)
         self._replay_speed = replay_speed
         self._replay_loop = replay_loop
@@ -87,8 +91,7 @@ class Simulation:
         self._timers: list[asyncio.TimerHandle] = []  # of faults
         self._failure: asyncio.Future[None] | None = None
         # Where the market is, in its own seconds, and how fast it goes.
-        self._position_s = 0.0
-        self._advanced_s = 0.0
+        self._position_s = self._advanced_s = 0.0
         self._pace = rate
         self._pace_changed = asyncio.Event()
 
@@ -126,11 +129,10 @@ class Simulation:
             self._run(self._run_timers(host))
         if self._recording is not None:
             self._run(self._run_replay(self.hosts[0], self._recording))
-        for fault in self._planned:
-            if fault.start_s > 0:
-                self._later(fault.start_s, self._start_fault, fault)
-            else:
-                self._start_fault(fault)
+        if self._await_clients:
+            self._run(self._run_plan())
+        else:
+            self._start_plan()
 
     async def stop(self) -> None:
         """End everything; may be called twice."""
@@ -186,6 +188,21 @@ class Simulation:
                 f"simulated={','.join(names)}"
             )
         return fault
+
+    async def _run_plan(self) -> None:
+        for host in self.hosts:
+            while not host.venue.subscription_count():
+                host.talked.clear()
+                await host.talked.wait()
+        self._notify(Notice("", PLAN_BEGINS, ""))
+        self._start_plan()
+
+    def _start_plan(self) -> None:
+        for fault in self._planned:
+            if fault.start_s > 0:
+                self._later(fault.start_s, self._start_fault, fault)
+            else:
+                self._start_fault(fault)
 
     def _start_fault(self, fault: Fault) -> None:
         for host in self._hosts_of(fault):

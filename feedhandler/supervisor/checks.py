@@ -11,20 +11,21 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import shm_layout
 from feedhandler.config import Config, ConfigError, load_effective
+from feedhandler.identity import VERSION
 from feedhandler.supervisor import resources
-from feedhandler.supervisor.leftovers import find_holder, instance_of, role_of
-from feedhandler.supervisor.versions import library_versions, product_version
+from feedhandler.supervisor.leftovers import find_holder, instance_of
+from feedhandler.supervisor.versions import library_versions
 from shm_layout import Capacities
 from shm_layout.limits import INSTRUMENTS_MAX
 from shm_layout.schema import Plan
-from shm_layout.segment import free_bytes, list_segments
+from shm_layout.segment import free_bytes, list_segments, role_of
 
 Verdict = Literal["ok", "warn", "fail"]
 
@@ -32,6 +33,8 @@ DESCRIPTORS_MIN: Final = 64  # a feed holds about 20: segment, sockets, pipes, l
 DESCRIPTORS_COMFORTABLE: Final = 256
 PROCESS_BYTES: Final = 64 << 20  # resident size of one process, measured about 50 MiB
 RUNNER_RING_SLOTS: Final = 4_096
+RUNNER_COUNTERS: Final = 4_096
+RUNNER_HISTOGRAMS: Final = 80
 _SEGMENT_DIRECTORY: Final = "/dev/shm"
 _FIRST_SANE_YEAR: Final = 2024
 _ADJTIMEX_BYTES: Final = 512  # more than `struct timex` on every platform we run on
@@ -54,15 +57,22 @@ class Check:
 
 
 def run_checks(
-    config_path: str | None, environment: Mapping[str, str], instance: str | None
+    config_path: str | None,
+    environment: Mapping[str, str],
+    instance: str | None,
+    read_rest: Callable[[str], Sequence[Mapping[str, Any]]] = lambda instance: (),
 ) -> list[Check]:
-    """Run every check, the configuration first because others depend on it."""
+    """Run every check, the configuration first because others depend on it.
+
+    `read_rest` returns what the instance's REST process knows of each venue.
+    """
     check, config = _check_config(config_path, environment)
     if instance is not None:
         config = config.with_instance(instance)
     checks = [check, check_versions(), check_native(), check_kernel()]
     for look in _HOST_CHECKS:
         checks.append(look(config))
+    checks.append(check_rest(read_rest(config.instance)))
     return checks
 
 
@@ -74,9 +84,15 @@ def needed_segments(config: Config) -> dict[str, int]:
     venues = config.enabled_venues()
     # The runner has a slot for every instrument of every venue, and a ring of moves.
     slots = min(INSTRUMENTS_MAX, config.shm.instruments * max(1, len(venues)))
-    runner_bytes = Plan(Capacities(slots, RUNNER_RING_SLOTS)).segment_bytes
+    runner_bytes = Plan(
+        Capacities(slots, RUNNER_RING_SLOTS, RUNNER_COUNTERS, RUNNER_HISTOGRAMS)
+    ).segment_bytes
     needed = {f"feed:{venue}": full_bytes for venue in venues}
-    return needed | {"runner": runner_bytes, "supervisor": small_bytes}
+    needed |= {"runner": runner_bytes, "supervisor": small_bytes}
+    if config.telemetry.enabled:
+        needed["telemetry"] = small_bytes
+    # The REST process has a slot for each of these too, and a ring as small.
+    return needed | ({"rest": runner_bytes} if config.rest.enabled else {})
 
 
 def find_leftovers() -> list[str]:
@@ -110,7 +126,7 @@ def check_versions() -> Check:
     """Name the versions, and fail when a library is missing."""
     versions = library_versions()
     missing = [name for name, version in versions if version == "missing"]
-    text = f"feedhandler {product_version()}, " + ", ".join(
+    text = f"feedhandler {VERSION}, " + ", ".join(
         f"{name} {version}" for name, version in versions
     )
     if missing:
@@ -254,6 +270,18 @@ def check_user(config: Config) -> Check:
         advice = "use an account of its own; market data needs no privilege"
         return Check("user", "warn", "running as root", advice)
     return Check("user", "ok", f"uid {user_id}")
+
+
+def check_rest(rows: Sequence[Mapping[str, Any]]) -> Check:
+    """Tell how the start-up check of each venue's REST endpoint came out."""
+    name = "rest_endpoints"
+    if not rows:
+        return Check(name, "ok", "not checked: no REST process has run")
+    text = ", ".join(f"{row['venue']} {row['self_check']}" for row in rows)
+    if all(row["self_check"] in ("ok", "pending") for row in rows):
+        return Check(name, "ok", text)
+    advice = "see the log of `rest`: fallback does not work for these venues"
+    return Check(name, "warn", text, advice)
 
 
 _HOST_CHECKS: Final[tuple[Callable[[Config], Check], ...]] = (

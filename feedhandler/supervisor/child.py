@@ -21,11 +21,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol
 
-from feedhandler.supervisor import resources
 from feedhandler.supervisor.cause import Cause, cause_of, not_started
 from feedhandler.supervisor.drain import Drain
 from feedhandler.supervisor.parent import VARIABLE as PARENT_VARIABLE
 from feedhandler.supervisor.policy import Restart, RestartPolicy
+from feedhandler.supervisor.resources import OomWatch
 
 WAITING: Final = "waiting"
 RUNNING: Final = "running"
@@ -80,11 +80,16 @@ class Child:
     """A process that is started again when it ends, until it is told to stop."""
 
     def __init__(
-        self, spec: ChildSpec, policy: RestartPolicy, watcher: ChildWatcher
+        self,
+        spec: ChildSpec,
+        policy: RestartPolicy,
+        watcher: ChildWatcher,
+        oom: OomWatch,
     ) -> None:
         self.spec = spec
         self._policy = policy
         self._watcher = watcher
+        self._oom = oom
 
         # The process under way.
         self.state = WAITING
@@ -93,7 +98,6 @@ class Child:
         self._process: subprocess.Popen[bytes] | None = None
         self._pid_fd = -1
         self._drain: Drain | None = None
-        self._oom_kills = 0
         self._killed_by_us = False
 
         # Over all its processes.
@@ -116,7 +120,6 @@ class Child:
         """Start the process; a failure is an ending like any other."""
         assert self._process is None, "the child has a process already"
         self._timer = None
-        self._oom_kills = resources.oom_kills()
         self._killed_by_us = False
         self.started_ns = time.monotonic_ns()
         try:
@@ -202,7 +205,7 @@ class Child:
         if self._drain is not None:
             self._drain.close()
             self._drain = None
-        oom_killed = not self._killed_by_us and resources.oom_kills() > self._oom_kills
+        oom_killed = not self._killed_by_us and self._oom.has_killed()
         self._settle(cause_of(code, oom_killed=oom_killed), ended_ns)
 
     def _settle(self, cause: Cause, ended_ns: int) -> None:

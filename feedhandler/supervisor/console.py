@@ -68,9 +68,7 @@ class Console:
 
     def write_child(self, role: str, line: bytes) -> None:
         """Take a line of a child's output, which may hold anything."""
-        text = log.escape_line(line)
-        if not _OWN_FORM.match(text):
-            text = f"{role}| {text}"
+        text = form_child(role, line)
         self._remember(text)
         if self._stderr is not None:
             self._stderr.write(text.encode("utf-8", "backslashreplace") + b"\n")
@@ -79,3 +77,9 @@ class Console:
         stamp = _STAMP.match(text)
         clock = stamp[1] if stamp else time.strftime("%H:%M:%S", time.gmtime())
         self.recent.append(RecentEvent(clock, text[stamp.end() :] if stamp else text))
+
+
+def form_child(role: str, line: bytes) -> str:
+    """Return a child's line as text that names its role."""
+    text = log.escape_line(line)
+    return text if _OWN_FORM.match(text) else f"{role}| {text}"

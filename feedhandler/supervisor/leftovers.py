@@ -2,7 +2,8 @@
 
 Owns the way from a segment to the process that writes it. A pid is never signalled by
 itself: it is opened as a pidfd first, and then pid and start time are compared with the
-segment's, so that a reused pid is never taken for its former owner.
+segment's, so that a reused pid is never taken for its former owner. A reader's segment
+is its program's, not ours: neither is ended or removed with an instance.
 """
 
 from __future__ import annotations
@@ -13,12 +14,16 @@ import signal
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
+from feedhandler import log
+from feedhandler.supervisor.parent import VARIABLE as PARENT_VARIABLE
 from shm_layout import Reader, SegmentError, identity
-from shm_layout.segment import list_segments, remove_leftover
+from shm_layout.segment import list_segments, remove_leftover, role_of
 
 ROLES_WITHOUT_VENUE: Final = ("supervisor", "runner", "rest", "telemetry")
+_MANAGED: Final = "SUPERVISOR_ENABLED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +35,9 @@ class Holder:
     start_ticks: int
 
 
-def role_of(segment: str) -> str:
-    """Return the role whose segment has this name."""
-    place = segment.rpartition(".")[2]
-    return place if place in ROLES_WITHOUT_VENUE else f"feed:{place}"
+def is_readers(role: str) -> bool:
+    """Say whether a role is that of a program that reads, which is not ours."""
+    return role.startswith("reader:")
 
 
 def instance_of(segment: str) -> str:
@@ -62,9 +66,18 @@ def find_holder(instance: str, role: str) -> Holder | None:
 
 
 def find_holders(instance: str) -> list[Holder]:
-    """Return every live process that writes a segment of the instance."""
-    found = [find_holder(instance, role) for role in roles_present(instance)]
+    """Return every live process of ours that writes a segment of the instance."""
+    roles = [role for role in roles_present(instance) if not is_readers(role)]
+    found = [find_holder(instance, role) for role in roles]
     return [holder for holder in found if holder is not None]
+
+
+def find_orphans(instance: str) -> list[Holder]:
+    """Return the holders whose process manager is gone, so that nobody restarts them.
+
+    A process that was started by hand has no manager and is no orphan.
+    """
+    return [holder for holder in find_holders(instance) if _is_orphan(holder.pid)]
 
 
 def open_holder(holder: Holder) -> int | None:
@@ -98,9 +111,55 @@ def end_holders(
             os.close(pid_fd)
 
 
+def end_orphans(instance: str, timeout_s: float) -> None:
+    """End the orphans of an instance: SIGTERM, then SIGKILL, each with the time-out.
+
+    What still lives then keeps its segment, and whoever is started for it exits with 4.
+    """
+    orphans = find_orphans(instance)
+    for orphan in orphans:
+        log.event("orphan", process=orphan.role, pid=orphan.pid)
+    left = end_holders(orphans, signal.SIGTERM, timeout_s)
+    end_holders(left, signal.SIGKILL, timeout_s)
+
+
 def remove_segments(instance: str) -> list[str]:
-    """Remove the instance's segments without a live writer; return the names left."""
-    return [name for name in list_segments(instance) if not remove_leftover(name)]
+    """Remove the instance's segments without a live writer; return the names left.
+
+    A reader that lives keeps its own, which is not named.
+    """
+    left = [name for name in list_segments(instance) if not remove_leftover(name)]
+    return [name for name in left if not is_readers(role_of(name))]
+
+
+def _is_orphan(pid: int) -> bool:
+    if pid == os.getpid():
+        return False
+    try:
+        environment = _environment(pid)
+        status = Path(f"/proc/{pid}/stat").read_text()
+        # The second field is in brackets and may hold anything; the parent is the 4th.
+        parent = int(status[status.rindex(")") + 2 :].split()[1])
+        command = Path(f"/proc/{parent}/cmdline").read_bytes()
+    except OSError:
+        return False  # gone meanwhile, or not ours to see
+    starter = environment.get(PARENT_VARIABLE)
+    if starter is not None:
+        return starter != str(parent)
+    # supervisord sets this in all its children, and says nothing of its own pid.
+    if _MANAGED not in environment or b"supervisord" in command:
+        return False
+    try:
+        # A wrapper between the two has the variable; who adopts orphans has not.
+        return _MANAGED not in _environment(parent)
+    except OSError:
+        return parent == 1
+
+
+def _environment(pid: int) -> dict[str, str]:
+    """Return the environment that a process was started with."""
+    text = Path(f"/proc/{pid}/environ").read_bytes().decode("utf-8", "replace")
+    return dict(pair.split("=", 1) for pair in text.split("\0") if "=" in pair)
 
 
 def _wait(pid_fds: dict[Holder, int], deadline_s: float) -> list[Holder]:

@@ -32,19 +32,24 @@ class RestartPolicy:
         self._source = source
         self._restarts_ns: deque[int] = deque(maxlen=config.restarts_max)
         self._attempt = 0
+        self._is_on_trial = False  # started after it was disabled, not healthy yet
 
     def after_exit(
         self, started_ns: int, ended_ns: int, *, is_hopeless: bool = False
     ) -> Restart:
         """Return the next start of a child that lived from start to end.
 
-        A hopeless end, such as a refused configuration, disables at once.
+        A hopeless end, such as a refused configuration, disables at once. So does the
+        end of a child that was disabled before and has not been healthy since: while
+        its fault lasts, it is tried once in `disabled_retry_ms`.
         """
         config = self._config
         if ended_ns - started_ns >= config.healthy_ms * _NS_PER_MS:
             self._attempt = 0
-        if is_hopeless or self._is_spent(ended_ns):
+            self._is_on_trial = False
+        if is_hopeless or self._is_on_trial or self._is_spent(ended_ns):
             self._attempt = 0
+            self._is_on_trial = True
             self._restarts_ns.clear()
             at_ns = ended_ns + config.disabled_retry_ms * _NS_PER_MS
             return Restart(at_ns, is_disabled=True)

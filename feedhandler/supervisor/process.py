@@ -23,10 +23,10 @@ from feedhandler.errors import (
     EXIT_BUG,
     EXIT_BUSY,
     EXIT_DONE,
+    EXIT_OWNERSHIP_LOST,
     EXIT_RESOURCES,
     EXIT_USAGE,
     EXIT_VERDICT,
-    AlreadyRunning,
 )
 from feedhandler.supervisor.child import (
     DISABLED,
@@ -37,17 +37,19 @@ from feedhandler.supervisor.child import (
     Ending,
 )
 from feedhandler.supervisor.console import Console
-from feedhandler.supervisor.leftovers import remove_segments
+from feedhandler.supervisor.hung import HungWatch
+from feedhandler.supervisor.leftovers import end_orphans, remove_segments
+from feedhandler.supervisor.own_segment import ROLE, OwnSegment
 from feedhandler.supervisor.policy import RestartPolicy
+from feedhandler.supervisor.resources import OomWatch
 from feedhandler.supervisor.simulation import SIMULATION_ROLE, Simulation
 from feedhandler.supervisor.stages import STAGE_WORDS, StageWatch
-from shm_layout import Capacities, SegmentBusy, Writer
 
-ROLE: Final = "supervisor"
 BEAT_S: Final = 0.1
 STOP_POLL_S: Final = 0.02
 REAP_TIMEOUT_S: Final = 0.3  # after SIGKILL, which nothing can refuse
 SIMULATION_TIMEOUT_S: Final = 20.0
+TELEMETRY_ROLE: Final = "telemetry"
 
 # A feed that lived this long had its configuration and its resources.
 _LIVED_NS: Final = 5_000_000_000
@@ -80,36 +82,27 @@ class Options:
 def run(config: Config, options: Options) -> int:
     """Run the instance in the foreground until it is stopped; return the exit code."""
     log.configure(ROLE, sink=options.console)
+    segment = OwnSegment(config.instance)
     try:
-        writer = Writer.open(
-            instance=config.instance,
-            role=ROLE,
-            capacities=Capacities(instruments=1, ring_slots=8),
-        )
-    except SegmentBusy as error:
-        pid = error.pid
-        raise AlreadyRunning(
-            f"already running: instance={config.instance} pid={pid or 'unknown'}; "
-            f"end it with `feedhandler stop --instance {config.instance}`",
-            pid,
-        ) from error
-    try:
-        return asyncio.run(Supervisor(config, options, writer).run())
+        end_orphans(config.instance, config.supervisor.stop_timeout_ms / 1_000)
+        return asyncio.run(Supervisor(config, options, segment).run())
     finally:
-        writer.close(unlink=True)
+        segment.close()
 
 
 class Supervisor:
     """One running instance. Everything happens in its event loop."""
 
-    def __init__(self, config: Config, options: Options, writer: Writer) -> None:
+    def __init__(self, config: Config, options: Options, segment: OwnSegment) -> None:
         self.config = config
         self.options = options
         self.started_ns = time.monotonic_ns()
         self.children: list[Child] = []
-        self._writer = writer
+        self._segment = segment
         self._console = options.console
         self._random = random.Random()
+        self._oom = OomWatch()
+        self._hung = HungWatch(config, self.started_ns)
 
         # Start-up.
         self._simulation_child: Child | None = None
@@ -123,10 +116,14 @@ class Supervisor:
         self._interrupts_count = 0
         self._handled_count = 0
 
+    @property
+    def stop_reason(self) -> str:
+        """Why it ends or ended; empty while nothing asked for it."""
+        return self._stop_reason
+
     async def run(self) -> int:
         """Start everything, watch it until something asks to stop, and stop it."""
         self._install_signals()
-        self._announce()
         if self.options.view is not None:
             self.options.view.open(self)
         try:
@@ -139,6 +136,7 @@ class Supervisor:
         finally:
             for child in self.children:
                 child.stop(signal.SIGKILL)
+            self._hung.close()
             if self.options.simulation is not None:
                 self.options.simulation.close()
         return self._exit_code
@@ -155,26 +153,34 @@ class Supervisor:
     def child_started(self, child: Child) -> None:
         """Note a new process, and follow its stages if it is a feed."""
         self._handled_count += 1
-        self._gauge("disabled", child.role, 0)
+        self._segment.gauge(f"disabled.{child.role}", 0)
         log.event("process_started", process=child.role, pid=child.pid)
         venue = _venue_of(child.role)
         if venue:
             self._stages[venue] = StageWatch(
                 self.config.instance, venue, child.pid, child.started_ns
             )
+        if child.role != SIMULATION_ROLE:  # which is in nobody's shared memory
+            self._hung.expect(child.role, child.pid, child.started_ns)
 
     def child_ended(self, child: Child, ending: Ending) -> None:
         """Log the end with its cause, count it, and judge what it means to the rest."""
         self._handled_count += 1
         self._stages.pop(_venue_of(child.role), None)
+        self._hung.forget(child.role)
         if child is self._simulation_child and self.options.simulation is not None:
             child.spec = self.options.simulation.spec()
         if child.state == ENDED:
-            log.event("process_stopped", process=child.role, pid=ending.pid)
+            log.event(
+                "process_stopped",
+                process=child.role,
+                pid=ending.pid,
+                cause=ending.cause.word,
+            )
             self._wake.set()
             return
         assert ending.restart is not None
-        self._count("restarts", child.role)
+        self._segment.count(f"restarts.{child.role}")
         self._has_lived |= ending.lifetime_ns >= _LIVED_NS and child.role != ROLE
         wait_ns = max(0, ending.restart.at_ns - time.monotonic_ns())
         log.event(
@@ -187,7 +193,7 @@ class Supervisor:
             text=ending.cause.text,
         )
         if ending.restart.is_disabled:
-            self._gauge("disabled", child.role, 1)
+            self._segment.gauge(f"disabled.{child.role}", 1)
             self._give_up_if_hopeless(child)
 
     def child_line(self, child: Child, line: bytes) -> None:
@@ -214,12 +220,6 @@ class Supervisor:
             await asyncio.to_thread(self.options.view.close)
             self._console.leave_table()
 
-    def _announce(self) -> None:
-        now_ns = time.monotonic_ns()
-        self._writer.stamp_stage("configured", now_ns)
-        self._writer.stamp_stage("segment", now_ns)
-        self._writer.beat(now_ns, 0)
-
     def _start_first(self) -> None:
         loop = asyncio.get_running_loop()
         if self.options.for_seconds > 0:
@@ -245,7 +245,8 @@ class Supervisor:
             return
         for child in self.children:
             directed = simulation.direct(child.spec)
-            if _venue_of(child.role) and directed != child.spec:
+            asks_venues = _venue_of(child.role) or child.role == "rest"
+            if asks_venues and directed != child.spec:
                 child.spec = directed
                 child.renew()
 
@@ -259,18 +260,22 @@ class Supervisor:
 
     def _add(self, spec: ChildSpec) -> Child:
         policy = RestartPolicy(self.config.supervisor, self._random)
-        child = Child(spec, policy, self)
+        child = Child(spec, policy, self, self._oom)
         self.children.append(child)
         # Registered at once, so that no series is missing before the first event.
-        self._writer.counter(f"restarts.{child.role}")
-        self._writer.counter(f"disabled.{child.role}")
+        self._segment.enter(f"restarts.{child.role}")
+        self._segment.enter(f"disabled.{child.role}")
         return child
 
     # --- Watch ---------------------------------------------------------------------
 
     def _tick(self) -> None:
         now_ns = time.monotonic_ns()
-        self._writer.beat(now_ns, self._handled_count)
+        self._segment.beat(now_ns, self._handled_count)
+        self._oom.sample(now_ns)
+        self._hung.look(now_ns)
+        if not self._segment.renew(now_ns):
+            self.ask_stop("another supervisor runs", EXIT_OWNERSHIP_LOST)
         for watch in self._stages.values():
             if watch.is_complete:
                 continue
@@ -303,12 +308,6 @@ class Supervisor:
             if all(code in _HOPELESS_CODES for code in codes):
                 self.ask_stop("no feed can start", first)
 
-    def _count(self, what: str, role: str) -> None:
-        self._writer.count(self._writer.counter(f"{what}.{role}"))
-
-    def _gauge(self, what: str, role: str, value: int) -> None:
-        self._writer.set_counter(self._writer.counter(f"{what}.{role}"), value)
-
     # --- Stop ----------------------------------------------------------------------
 
     def _install_signals(self) -> None:
@@ -334,7 +333,7 @@ class Supervisor:
                 child.stop(signal.SIGKILL)
 
     async def _stop_children(self) -> None:
-        """Stop feeds, then the rest, then the simulation; kill what does not end."""
+        """Stop everything in order, the simulation last; kill what does not end."""
         begun_ns = time.monotonic_ns()
         self._console.say(f"stopping: {self._stop_reason}")
         timeout_s = self.config.supervisor.stop_timeout_ms / 1_000
@@ -357,10 +356,14 @@ class Supervisor:
         self._console.say(f"stopped in {elapsed_s:.2f} s")
 
     def _stop_order(self) -> Sequence[tuple[float, Callable[[Child], bool]]]:
-        """Return groups, and the share of the time-out that ends with each."""
+        """Return groups, and the share of the time-out that ends with each.
+
+        Telemetry goes first, so that an end in order is no outage in its files.
+        """
         return (
-            (0.7, lambda child: bool(_venue_of(child.role))),
-            (0.9, lambda child: child.role != SIMULATION_ROLE),
+            (0.25, lambda child: child.role == TELEMETRY_ROLE),
+            (0.65, lambda child: bool(_venue_of(child.role))),
+            (0.85, lambda child: child.role != SIMULATION_ROLE),
             (1.0, lambda child: True),
         )
 
@@ -372,7 +375,7 @@ class Supervisor:
             now_ns = time.monotonic_ns()
             if now_ns >= deadline_ns:
                 return
-            self._writer.beat(now_ns, self._handled_count)
+            self._segment.beat(now_ns, self._handled_count)
             await self._pause(STOP_POLL_S)
 
 

@@ -6,6 +6,8 @@ Owns the reading of psutil and of control groups, both versions. It judges nothi
 from __future__ import annotations
 
 import resource
+from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -13,6 +15,8 @@ from typing import Final
 import psutil  # type: ignore[import-untyped]
 
 CGROUP_ROOT: Final = Path("/sys/fs/cgroup")
+HOST_EVENTS: Final = Path("/proc/vmstat")
+OOM_SAMPLE_NS: Final = 1_000_000_000
 
 # Version 1 writes "no limit" as the largest page-aligned 63-bit number.
 _NO_LIMIT_BYTES: Final = 1 << 60
@@ -36,10 +40,37 @@ def memory(root: Path = CGROUP_ROOT) -> Memory:
     return Memory(psutil.virtual_memory().available, limit, used_bytes)
 
 
-def oom_kills(root: Path = CGROUP_ROOT) -> int:
-    """Return how many processes of our control group the kernel killed for memory."""
+def oom_kills(root: Path = CGROUP_ROOT, host: Path = HOST_EVENTS) -> int:
+    """Return a number that rises with each process that is killed for lack of memory.
+
+    It is our control group's count, or the host's where no group counts.
+    """
     path = _memory_file(root, "memory.events", "memory.oom_control")
-    return _read_table(path).get("oom_kill", 0)
+    count = _read_table(path).get("oom_kill")
+    return _read_table(host).get("oom_kill", 0) if count is None else count
+
+
+class OomWatch:
+    """Says whether the kernel killed somebody for lack of memory a moment ago.
+
+    Two samples are kept: the kernel counts a kill before the process is gone, and the
+    younger sample may be taken between the two.
+    """
+
+    def __init__(self, read: Callable[[], int] = oom_kills) -> None:
+        self._read = read
+        self._samples = deque([read()], maxlen=2)
+        self._next_ns = 0
+
+    def sample(self, now_ns: int) -> None:
+        """Note where the count stands, once a second."""
+        if now_ns >= self._next_ns:
+            self._next_ns = now_ns + OOM_SAMPLE_NS
+            self._samples.append(self._read())
+
+    def has_killed(self) -> bool:
+        """Say whether the count has risen in the last seconds."""
+        return self._read() > self._samples[0]
 
 
 def descriptor_limit() -> int:

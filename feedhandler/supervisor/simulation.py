@@ -41,11 +41,13 @@ class Simulation:
         seed: int | None = None,
         rate: float | None = None,
         faults: Sequence[str] = (),
+        await_clients: bool = False,
     ) -> None:
         self._venues = tuple(venues)
         self._seed = seed
         self._rate = rate
         self._faults = tuple(faults)
+        self._await_clients = await_clients
         self.addresses: dict[str, Address] = {}
         self._state_dir = ""
 
@@ -65,6 +67,8 @@ class Simulation:
             arguments += ["--rate", str(self._rate)]
         for fault in self._faults:
             arguments += ["--fault", fault]
+        if self._await_clients:
+            arguments.append("--await-clients")
         if self.is_ready:
             # Started again: the feeds know these addresses already.
             for venue in self._venues:

@@ -1,7 +1,8 @@
 """`feedhandler stop`: ends whatever runs of an instance and leaves nothing behind.
 
 Works without the supervisor's help: a stopped or killed supervisor is ended too, and
-so are processes it left or that somebody started by hand.
+so are processes it left or that somebody started by hand. Programs that read are left
+alone.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from feedhandler.supervisor.leftovers import (
     end_holders,
     find_holder,
     find_holders,
+    is_readers,
     remove_segments,
     roles_present,
 )
@@ -33,7 +35,7 @@ def stop_instance(
 
     `timeout_s` is what each group of processes gets between SIGTERM and SIGKILL.
     """
-    roles = roles_present(instance)
+    roles = [role for role in roles_present(instance) if not is_readers(role)]
     if not roles:
         return False
     supervisor = find_holder(instance, "supervisor")

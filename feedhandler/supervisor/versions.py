@@ -9,14 +9,6 @@ from typing import Final
 LIBRARIES: Final = ("websockets", "numpy", "msgspec", "aiohttp", "click", "psutil")
 
 
-def product_version() -> str:
-    """Return our version, or `checkout` when the package is not installed."""
-    try:
-        return metadata.version("feedhandler")
-    except metadata.PackageNotFoundError:
-        return "checkout"
-
-
 def library_versions() -> list[tuple[str, str]]:
     """Return (name, version) of Python, the kernel and the libraries that matter."""
     versions = [("Python", platform.python_version()), ("Linux", platform.release())]

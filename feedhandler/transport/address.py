@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from urllib.parse import urlsplit
 
+from feedhandler.config import redact_url
 from feedhandler.errors import UsageError
 
 
@@ -21,7 +22,7 @@ def check_address(url: str, secure: str, *, is_insecure_allowed: bool) -> None:
     parts = urlsplit(url)
     plain = secure.removesuffix("s")
     if parts.scheme not in (secure, plain) or not parts.hostname:
-        raise UsageError(f"not an address: expected={secure}://… url={url}")
+        raise UsageError(f"not an address: expected={secure}://… url={redact_url(url)}")
     if parts.scheme == plain and not is_insecure_allowed:
         if not is_loopback(parts.hostname):
             raise UsageError(

@@ -23,12 +23,14 @@ from typing import Any, Final
 from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as _connect
 from websockets.client import ClientProtocol
+from websockets.datastructures import Headers
 from websockets.exceptions import InvalidHandshake, InvalidStatus, InvalidURI
 from websockets.frames import BINARY, CONT, DATA_OPCODES, TEXT, CloseCode, Frame
 from websockets.protocol import OPEN, Event
 
 from feedhandler.transport.address import check_address
-from feedhandler.transport.errors import TransportError, parse_retry_after
+from feedhandler.transport.errors import ERROR_BYTES, TransportError, status_error
+from feedhandler.transport.headers import request_headers
 
 FRAGMENTS_MAX: Final = 1_024  # of one message
 WRITE_BYTES_MAX: Final = 256 * 1024  # unsent; a peer that reads nothing is not healthy
@@ -198,21 +200,22 @@ async def connect(
     frame_bytes_max: int,
     open_timeout_s: float,
     headers: Mapping[str, str] | None = None,
-    user_agent: str | None = None,
     is_insecure_allowed: bool = False,
 ) -> Connection:
     """Open a connection; raise `TransportError` with the label of what went wrong.
 
     Frames that arrive with the handshake's answer are handed on before this returns.
     No proxy, no compression, no keepalive of the library's own: the session pings.
+    `headers` are sent beside our User-Agent.
     """
     check_address(url, "wss", is_insecure_allowed=is_insecure_allowed)
+    sent = request_headers(headers)
     try:
         connection = await _Connect(
             url,
             create_connection=functools.partial(Connection, on_frame=on_frame),  # type: ignore[arg-type]
-            additional_headers=headers,
-            user_agent_header=user_agent,
+            additional_headers=sent,
+            user_agent_header=None,  # it is one of ours
             compression=None,
             proxy=None,
             open_timeout=open_timeout_s,
@@ -228,15 +231,22 @@ async def connect(
     except ssl.SSLError as error:
         raise TransportError("tls_error", str(error)) from error
     except InvalidStatus as error:
-        status = error.response.status_code
-        wait_s = parse_retry_after(error.response.headers.get("Retry-After"))
+        answer = error.response
+        status = answer.status_code
         text = f"the upgrade was answered with status={status}"
-        raise TransportError("http_status", text, status, wait_s) from error
+        header = functools.partial(_first, answer.headers)
+        body = bytes((answer.body or b"")[:ERROR_BYTES])
+        raise status_error(text, status, header, body) from error
     except (OSError, InvalidHandshake, InvalidURI, EOFError) as error:
         text = f"{type(error).__name__}: {error}"
         raise TransportError("connect_error", text) from error
     assert isinstance(connection, Connection)
     return connection
+
+
+def _first(headers: Headers, name: str) -> str | None:
+    """Return a header's first value; the library's own `get` raises for a second."""
+    return next(iter(headers.get_all(name)), None)
 
 
 def _loop_options(url: str) -> dict[str, Any]:

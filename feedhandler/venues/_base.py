@@ -19,11 +19,22 @@ from typing import ClassVar, Final, TypeAlias
 from msgspec import Struct
 
 from feedhandler.book.continuity import Rule
+from feedhandler.codec import decimal
+from feedhandler.codec.frame import FrameError
+from feedhandler.codec.stamp import DAY_NS, MILLISECOND_NS
 from feedhandler.errors import UsageError
-from feedhandler.events import Event
+from feedhandler.events import TIME_NONE, BookEvent, Event, FundingEvent
 
-THOUSAND: Final = 1_000.0
 SUFFIX: Final = "-PERP"  # of an instrument's name, on every venue
+
+# What a subscription may carry.
+BBO: Final = "bbo"
+DEPTH: Final = "depth"
+TRADES: Final = "trades"
+LIVENESS: Final = "liveness"
+
+# What venues write before a base to mean so many of it.
+_PREFIXES: Final = {"1000000": 1_000_000.0, "1000": 1_000.0, "k": 1_000.0}
 
 Frame: TypeAlias = bytes | bytearray | str
 
@@ -38,29 +49,42 @@ class Limits(Struct, frozen=True):
     ping_interval_ms: int  # how often the venue wants to hear from us; 0 never
     subscribe_gap_ms: int  # between two requests
     connects_per_minute: int
-    subscriptions_max: int
+    subscriptions_max: int  # of one connection
+    rest_weight_per_minute: int
+    read_timeout_ms: int = 30_000  # without a single byte
+    session_limit_ms: int = 86_400_000
+    chunk: int = 1  # subscriptions in one request
 
 
 class Options(Struct, frozen=True):
     """What the configuration asks of a venue's feed."""
 
-    feed_kind: str = "bbo"
+    feed_kind: str = BBO  # or DEPTH, or "both"
     fast: bool = True
     trades: bool = True
 
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds of books to subscribe."""
+        return (BBO, DEPTH) if self.feed_kind == "both" else (self.feed_kind,)
+
 
 class Subscription(Struct, frozen=True):
-    """One request and how its acknowledgement is recognised.
+    """One stream of one market.
 
-    `key` is what the decoder puts into an ack or a refusal of this request.
+    `key` is what the decoder puts into an ack or a refusal that names the stream,
+    `topic` how a request names it.
     """
 
     key: str
     symbol: str
-    request: str
-    cancel: str
-    is_book: bool = False  # carries quotes: without it the symbol has none
-    is_trades: bool = False
+    topic: str
+    carries: str  # BBO, DEPTH, TRADES or LIVENESS
+
+    @property
+    def is_book(self) -> bool:
+        """Whether it carries quotes: without any such stream a market has none."""
+        return self.carries in (BBO, DEPTH)
 
 
 class Market(Struct, frozen=True):
@@ -76,6 +100,7 @@ class Market(Struct, frozen=True):
     multiplier: float = 1.0
     is_active: bool = True
     market_id: str = ""
+    funding_interval_ns: int = TIME_NONE  # where only discovery tells it
 
     @property
     def key(self) -> str:
@@ -90,6 +115,8 @@ class RestRequest(Struct, frozen=True):
     path: str
     body: bytes = b""
     content_type: str = "application/json"
+    weight: int = 1  # of the venue's budget a minute
+    is_optional: bool = False  # of a discovery: `null` is its answer when it fails
 
 
 class Venue(ABC):
@@ -98,29 +125,82 @@ class Venue(ABC):
     name: ClassVar[str]
     ws_url: ClassVar[str]
     rest_url: ClassVar[str]
+    # Added to the WebSocket address when that has no query of its own.
+    ws_query: ClassVar[str] = ""
     limits: ClassVar[Limits]
     # Feed kind -> recv-age in ms above which a quote is stale.
     fresh_ms: ClassVar[Mapping[str, int]]
     # The channel that ticks even when a market does not move.
     liveness_channel: ClassVar[str]
-    discovery: ClassVar[RestRequest]
+    discovery: ClassVar[tuple[RestRequest, ...]]
     # Feed kind -> how its quotes or its changes of a book follow each other; a kind
     # that is not named has images without a number, ordered by their time.
     continuity: ClassVar[Mapping[str, type[Rule]]] = {}
+    # How all frames of a connection follow each other, where they are numbered.
+    frame_rule: ClassVar[type[Rule] | None] = None
+    # Whether no stream carries the funding, so that it has to be asked for.
+    has_funding_requests: ClassVar[bool] = False
+    # Whether streams are asked for. Otherwise each has an address of its own, and a
+    # connection is one socket for each of them.
+    has_requests: ClassVar[bool] = True
     # Whether a market can be subscribed only by an id that its name does not tell.
     has_market_ids: ClassVar[bool] = False
+    # How tops of the two feed kinds are compared when both are subscribed: a top of
+    # one is what the other showed at the same "sequence" or event "time", or, where
+    # the two have nothing in common, must not differ for "long".
+    cross_check: ClassVar[str] = "long"
+
+    def at(self, ws_url: str) -> Venue:
+        """Return the venue as it speaks at a configured address, empty for its own."""
+        return self
 
     @abstractmethod
-    def parse_markets(self, body: bytes) -> list[Market]:
-        """Return the markets in the answer to `discovery`; raise `FrameError`."""
+    def parse_markets(self, bodies: Sequence[bytes]) -> list[Market]:
+        """Return the markets in the answers to `discovery`; raise `FrameError`."""
 
     @abstractmethod
     def subscriptions(self, symbol: str, options: Options) -> list[Subscription]:
-        """Return the requests for a market's key, its liveness channel among them."""
+        """Return the streams of a market's key: books, liveness, then trades."""
 
     @abstractmethod
-    def decoder(self) -> Decode:
-        """Return a decoder for one session."""
+    def request(
+        self, topics: Sequence[str], request_id: int, *, is_end: bool = False
+    ) -> str:
+        """Return the frame that subscribes topics, or ends them.
+
+        There are `limits.chunk` of them at most; `request_id` is new in each request.
+        """
+
+    @abstractmethod
+    def decoder(self, markets: Mapping[str, Market]) -> Decode:
+        """Return a decoder for one session; `markets` by key grows while it lives."""
+
+    def stream_url(self, ws_url: str, topic: str) -> str:
+        """Return the address of a stream that has one of its own."""
+        return ws_url
+
+    def stream_decoder(self, markets: Mapping[str, Market], topic: str) -> Decode:
+        """Return a decoder for the frames from a stream's own address."""
+        return self.decoder(markets)
+
+    @abstractmethod
+    def snapshot_request(self, market: Market) -> RestRequest:
+        """Return the request for a whole image of a market's book."""
+
+    @abstractmethod
+    def parse_snapshot(self, market: Market, body: bytes, wall_ns: int) -> BookEvent:
+        """Return the image in the answer; raise `FrameError`, also for another market.
+
+        `wall_ns` is our wall clock when the answer arrived.
+        """
+
+    def funding_request(self, market: Market) -> RestRequest | None:
+        """Return the request for funding; see `has_funding_requests`."""
+        return None
+
+    def parse_funding(self, market: Market, body: bytes, wall_ns: int) -> FundingEvent:
+        """Return funding and references from the answer; raise `FrameError`."""
+        raise FrameError("unknown_type", "funding comes by a stream")
 
     def market_by_name(self, name: str) -> Market:
         """Return what the naming rule alone says about an instrument or a symbol.
@@ -163,6 +243,7 @@ def perpetual(
     lot: float = nan,
     is_active: bool = True,
     market_id: str = "",
+    funding_interval_ns: int = TIME_NONE,
 ) -> Market:
     """Return the market of a symbol whose name follows from its base (default: itself).
 
@@ -170,13 +251,39 @@ def perpetual(
     """
     place, colon, name = (base or symbol).rpartition(":")
     multiplier = 1.0
-    for prefix in ("1000", "k"):
+    for prefix, units in _PREFIXES.items():
         single = name.removeprefix(prefix)
-        if single != name and single.isupper():
+        if single != name and single.isupper() and single[0].isalpha():
             name = single
-            multiplier = THOUSAND
+            multiplier = units
+            break
     instrument = f"{place}{colon}{name}{SUFFIX}"
-    return Market(symbol, instrument, tick, lot, multiplier, is_active, market_id)
+    return Market(
+        symbol,
+        instrument,
+        tick,
+        lot,
+        multiplier,
+        is_active,
+        market_id,
+        funding_interval_ns,
+    )
+
+
+def step(text: str | None) -> float:
+    """Return a step of prices or sizes, NaN for what is none."""
+    try:
+        return nan if text is None else decimal.price(text)
+    except FrameError:
+        return nan
+
+
+def next_funding_ns(time_ms: object, wall_ns: int) -> int:
+    """Return the next time of funding; one that is not near is none."""
+    if type(time_ms) is not int:
+        return TIME_NONE
+    next_ns = time_ms * MILLISECOND_NS
+    return next_ns if abs(next_ns - wall_ns) <= DAY_NS else TIME_NONE
 
 
 def venue_names() -> list[str]:

@@ -9,6 +9,21 @@ heals with the next one, and only silence and the age of `data.time` tell of tro
     liveness           `activeAssetCtx`: oracle updates about every 3 s; has no time
     trades             `trades`; replays about 30 old ones after each subscribe
 
+Of one block, `bbo` and `l2Book` show the same touch. Coarser books (`nSigFigs`) are
+never asked for. How markets are called:
+
+    instrument         symbol        what requests and frames call it
+    BTC-PERP           BTC           BTC
+    PEPE-PERP          kPEPE         kPEPE: a thousand PEPE
+    xyz:GOLD-PERP      xyz:GOLD      xyz:GOLD: perpetual of the builder dex `xyz`
+    PURR-USDC          PURR/USDC     PURR/USDC: the first spot pair alone
+    HYPE-USDC          HYPE/USDC     @107: any other pair; its index is not its place
+    @1234              @1234         @1234: a pair whose name an older one has
+
+Names of tokens need not be unique: the pair with the lowest index keeps the name, so
+that no later one can take it. A spot pair is followed by its index (`@107`) at once, by
+its name once discovery was read, a perpetual always by its name.
+
 Doubts, none of them verified against the live venue:
 - One recorded-looking `bbo` has a single element: a missing element is an absent side.
 - The ack of `fast` may or may not echo it: acks are matched by type and coin alone, so
@@ -18,6 +33,9 @@ Doubts, none of them verified against the live venue:
 - 10 connections an address are documented in 2026, 100 before: 10 is binding.
 - Only the first error text was recorded; the rest is quoted from clients.
 - Acks reportedly do not count as traffic for the 60 s silence rule: we ping each 25 s.
+- `allPerpMetas` is known from test data of a client: that it lists the main dex too is
+  not relied upon, nor that it is there.
+- Over its limits the REST host is said to answer null, as it does for unknown markets.
 """
 
 from __future__ import annotations
@@ -38,13 +56,30 @@ from feedhandler.codec import frame as frames
 from feedhandler.codec.decimal import Price, Size
 from feedhandler.codec.frame import FAILURES, FrameError, refuse
 from feedhandler.codec.stamp import HOUR_NS, MILLISECOND_NS, event_ns
-from feedhandler.events import FLAG_SNAPSHOT, TIME_NONE, Event, QuoteEvent
+from feedhandler.events import (
+    FLAG_SNAPSHOT,
+    TIME_NONE,
+    BookEvent,
+    Event,
+    QuoteEvent,
+)
 from feedhandler.venues import _base
-from feedhandler.venues._base import Decode, Frame, Market, Options, Subscription
+from feedhandler.venues._base import (
+    Decode,
+    Frame,
+    Market,
+    Options,
+    RestRequest,
+    Subscription,
+)
 
 HELLO: Final = b"Websocket connection"
-PRICE_DECIMALS_MAX: Final = 6
+FIRST_PAIR: Final = "PURR/USDC"  # the only pair that is called by its name
+PERP_DECIMALS_MAX: Final = 6
+SPOT_DECIMALS_MAX: Final = 8
 SIGNIFICANT_FIGURES: Final = 5
+
+Decimals = Annotated[int, msgspec.Meta(ge=0, le=12)]
 
 _SIDES: Final = {"B": events.SIDE_BID, "A": events.SIDE_ASK}
 
@@ -119,12 +154,35 @@ class _Response(Struct, gc=False):
 
 class _MetaRow(Struct, rename={"size_decimals": "szDecimals"}):
     name: str
-    size_decimals: Annotated[int, msgspec.Meta(ge=0, le=12)] | None = None
+    size_decimals: Decimals | None = None
     is_delisted: bool = msgspec.field(default=False, name="isDelisted")
 
 
 class _Meta(Struct):
     universe: list[_MetaRow]
+
+
+class _Token(Struct, rename={"size_decimals": "szDecimals"}):
+    name: str
+    index: int
+    size_decimals: Decimals | None = None
+
+
+class _Pair(Struct):
+    name: str
+    index: int
+    tokens: tuple[int, int]  # base and quote, each by its index
+
+
+class _SpotMeta(Struct):
+    universe: list[_Pair]
+    tokens: list[_Token]
+
+
+class _Image(Struct):
+    coin: str
+    time: int
+    levels: tuple[list[_TextLevel], list[_TextLevel]]
 
 
 _decode_hot = msgspec.json.Decoder(_BboFrame | _BookFrame, strict=False).decode
@@ -137,6 +195,9 @@ _decode_context = msgspec.json.Decoder(_CoinContext).decode
 _decode_response = msgspec.json.Decoder(_Response).decode
 _decode_text = msgspec.json.Decoder(str).decode
 _decode_meta = msgspec.json.Decoder(_Meta).decode
+_decode_metas = msgspec.json.Decoder(list[_Meta] | None).decode
+_decode_spot_meta = msgspec.json.Decoder(_SpotMeta | None).decode
+_decode_image = msgspec.json.Decoder(_Image | None).decode
 
 
 def decode(frame: Frame, wall_ns: int) -> Sequence[Event]:
@@ -164,7 +225,7 @@ def _quote_of_book(data: _Book, wall_ns: int, bad_count: int = 0) -> Sequence[Ev
     ask, ask_size, is_asks_unsorted = best_ask(asks)
     stamp_ns = event_ns(int(data.time), MILLISECOND_NS, wall_ns)
     quote = QuoteEvent(
-        data.coin, stamp_ns, 0, bid, bid_size, ask, ask_size, FLAG_SNAPSHOT
+        data.coin, stamp_ns, 0, bid, bid_size, ask, ask_size, FLAG_SNAPSHOT, True
     )
     if not (bad_count or is_bids_unsorted or is_asks_unsorted):
         return (quote,)
@@ -194,9 +255,13 @@ def _trade(raw: Raw, wall_ns: int) -> Event:
 
 
 def _context(raw: Raw, wall_ns: int) -> Sequence[Event]:
-    """Return funding and references; a spot pair has no funding."""
+    """Return funding and references, and a refusal for each that cannot be used.
+
+    A spot pair has no funding.
+    """
     data = _decode_context(raw)
     value = data.ctx.get
+    errors: list[FrameError] = []
     interval_ns = next_ns = TIME_NONE
     if value("funding") is not None:
         interval_ns = HOUR_NS
@@ -205,25 +270,32 @@ def _context(raw: Raw, wall_ns: int) -> Sequence[Event]:
     funding = events.FundingEvent(
         data.coin,
         TIME_NONE,
-        _number(value("funding")),
+        _part(decimal.optional, value("funding"), errors),
         interval_ns,
         next_ns,
-        _reference(value("markPx")),
-        _reference(value("oraclePx")),
-        _reference(value("midPx")),
-        _number(value("openInterest")),
+        _part(decimal.reference, value("markPx"), errors),
+        _part(decimal.reference, value("oraclePx"), errors),
+        _part(decimal.reference, value("midPx"), errors),
+        _part(decimal.size, value("openInterest"), errors),
     )
-    return (funding,)
+    if not _says_something(funding):
+        raise errors[0] if errors else FrameError("missing", "every number")
+    return (funding, *(events.RejectEvent(row.reason, row.detail) for row in errors))
 
 
-def _number(text: str | None) -> float:
-    return nan if text is None else decimal.parse(text)
+def _part(read: Callable[[Any], float], text: Any, errors: list[FrameError]) -> float:
+    """Read one number; an absent one and a bad one are NaN."""
+    try:
+        return nan if text is None else read(text)
+    except FrameError as error:
+        errors.append(error)
+        return nan
 
 
-def _reference(text: str | None) -> float:
-    """Return a reference price; an empty book is sent as null or as zero."""
-    value = _number(text)
-    return value if value > 0 else nan
+def _says_something(event: events.FundingEvent) -> bool:
+    prices = (event.mark_price, event.oracle_price, event.mid_price)
+    values = (event.rate_per_hour, *prices, event.open_interest)
+    return any(value == value for value in values)
 
 
 def _response(raw: Raw, wall_ns: int) -> Sequence[Event]:
@@ -269,16 +341,15 @@ def _key_of(subscription: object) -> str:
 def _loose(raw: Raw, wall_ns: int) -> Sequence[Event]:
     """Read a quote or a book that the one pass refused: keep it, or say why not."""
     data = _decode_loose(raw)
-    sides = data.levels
+    time = Raw(str(data.time).encode())
     if data.bbo is not None:
-        present = [[row] if bytes(row) != b"null" else [] for row in data.bbo]
-        bid, ask = [*present, [], []][:2]
-        sides = (bid, ask)
-    if sides is None:
+        pair = [None if bytes(row) == b"null" else _level(row) for row in data.bbo]
+        return (_quote_of_bbo(_Bbo(data.coin, time, pair), wall_ns),)
+    if data.levels is None:
         raise FrameError("missing", "neither bbo nor levels")
-    bids, bad_bids = frames.keep_first(sides[0], _level)
-    asks, bad_asks = frames.keep_first(sides[1], _level)
-    book = _Book(data.coin, Raw(str(data.time).encode()), (bids, asks))
+    bids, bad_bids = frames.keep_first(data.levels[0], _level)
+    asks, bad_asks = frames.keep_first(data.levels[1], _level)
+    book = _Book(data.coin, time, (bids, asks))
     return _quote_of_book(book, wall_ns, bad_bids + bad_asks)
 
 
@@ -319,6 +390,15 @@ def _decode_cold(frame: Frame, error: Exception, wall_ns: int) -> Sequence[Event
         raise refuse(second, frame) from second
 
 
+def _info(weight: int, wanted: Mapping[str, str]) -> RestRequest:
+    return RestRequest("POST", "/info", msgspec.json.encode(wanted), weight=weight)
+
+
+def _listing(kind: str, *, is_optional: bool) -> RestRequest:
+    request = _info(20, {"type": kind})
+    return msgspec.structs.replace(request, is_optional=is_optional)
+
+
 class Hyperliquid(_base.Venue):
     """The declarations of Hyperliquid's mainnet."""
 
@@ -332,67 +412,141 @@ class Hyperliquid(_base.Venue):
         subscribe_gap_ms=31,
         connects_per_minute=30,
         subscriptions_max=1_000,
+        rest_weight_per_minute=1_200,
     )
     # `bbo` comes on change only; `l2Book` had a p99 of 1.3 s (February 2026).
     fresh_ms: ClassVar[Mapping[str, int]] = {"bbo": 3_000, "depth": 2_000}
     liveness_channel = "activeAssetCtx"
-    discovery = _base.RestRequest("POST", "/info", b'{"type":"meta"}')
+    # The main dex, every dex, and the spot pairs.
+    discovery = (
+        _listing("meta", is_optional=False),
+        _listing("allPerpMetas", is_optional=True),
+        _listing("spotMeta", is_optional=True),
+    )
+    # A spot pair's: a perpetual's is its symbol, see `market_by_name`.
+    has_market_ids = True
+    cross_check = "time"
 
-    def parse_markets(self, body: bytes) -> list[Market]:
-        """Return the perpetuals of a `meta` answer."""
-        return [_market(row) for row in frames.checked(_decode_meta, body).universe]
+    def parse_markets(self, bodies: Sequence[bytes]) -> list[Market]:
+        """Return perpetuals of the main dex, then of builders, then spot pairs."""
+        main, every, spot = bodies
+        metas = [frames.checked(_decode_meta, main)]
+        metas += frames.checked(_decode_metas, every) or ()
+        rows: dict[str, _MetaRow] = {}
+        for meta in metas:
+            for row in meta.universe:
+                rows.setdefault(row.name, row)
+        pairs = frames.checked(_decode_spot_meta, spot)
+        found = [_market(row) for row in rows.values()]
+        return found if pairs is None else found + _spot_markets(pairs)
+
+    def market_by_name(self, name: str) -> Market:
+        """Take `@107` for a spot pair, `HYPE-USDC` for one whose index is unknown."""
+        if name.startswith("@"):
+            return Market(name, name, market_id=name)
+        is_pair = "/" in name or ("-" in name and ":" not in name)
+        if is_pair and not name.endswith(_base.SUFFIX):
+            pair = name.replace("-", "/")
+            market_id = pair if pair == FIRST_PAIR else ""
+            return Market(pair, pair.replace("/", "-"), market_id=market_id)
+        market = super().market_by_name(name)
+        return msgspec.structs.replace(market, market_id=market.symbol)
 
     def subscriptions(self, symbol: str, options: Options) -> list[Subscription]:
-        """Return quote, liveness and, when asked for, trades, in that order."""
-        book: dict[str, Any] = {"type": "bbo", "coin": symbol}
-        if options.feed_kind == "depth":
-            book["type"] = "l2Book"
-            if options.fast:
-                book["fast"] = True
-        wanted = [
-            _subscription(book, is_book=True),
-            _subscription({"type": "activeAssetCtx", "coin": symbol}),
-        ]
+        """Return books, liveness and, when asked for, trades, in that order."""
+        book: dict[str, Any] = {"type": "l2Book", "coin": symbol}
+        if options.fast:
+            book["fast"] = True
+        books = {_base.BBO: {"type": "bbo", "coin": symbol}, _base.DEPTH: book}
+        liveness = {"type": "activeAssetCtx", "coin": symbol}
+        wanted = [_subscription(books[kind], kind) for kind in options.kinds]
+        wanted.append(_subscription(liveness, _base.LIVENESS))
         if options.trades:
             trades = {"type": "trades", "coin": symbol}
-            wanted.append(_subscription(trades, is_trades=True))
+            wanted.append(_subscription(trades, _base.TRADES))
         return wanted
 
-    def decoder(self) -> Decode:
+    def request(
+        self, topics: Sequence[str], request_id: int, *, is_end: bool = False
+    ) -> str:
+        """Return the request for one stream: the venue takes no more, and no id."""
+        (topic,) = topics
+        method = "unsubscribe" if is_end else "subscribe"
+        return f'{{"method":"{method}","subscription":{topic}}}'
+
+    def decoder(self, markets: Mapping[str, Market]) -> Decode:
         """Return the decoder; images need no memory of a session."""
         return decode
+
+    def snapshot_request(self, market: Market) -> RestRequest:
+        """Return the request for 20 levels a side."""
+        return _info(2, {"type": "l2Book", "coin": market.key})
+
+    def parse_snapshot(self, market: Market, body: bytes, wall_ns: int) -> BookEvent:
+        """Return the image in the answer; one bad level refuses it."""
+        return frames.checked(partial(_snapshot, market, wall_ns), body)
 
     def ping(self) -> str:
         """Return the application's own ping; the server closes after 60 s unused."""
         return '{"method":"ping"}'
 
     def tick_at(self, market: Market, price: float) -> float:
-        """Allow five figures, whole numbers, and the decimals a size leaves of six."""
+        """Allow five figures, whole numbers, and the decimals that a size leaves."""
         if not (market.lot > 0 and price > 0):
             return nan
+        is_spot = market.key.startswith("@") or "/" in market.key
+        decimals_max = SPOT_DECIMALS_MAX if is_spot else PERP_DECIMALS_MAX
         size_decimals = round(-math.log10(market.lot))
-        finest = 10.0 ** (size_decimals - PRICE_DECIMALS_MAX)
+        finest = 10.0 ** (size_decimals - decimals_max)
         by_figures = 10.0 ** (math.floor(math.log10(price)) - SIGNIFICANT_FIGURES + 1)
         return min(1.0, max(finest, by_figures))
 
 
-def _subscription(
-    wanted: Mapping[str, Any], *, is_book: bool = False, is_trades: bool = False
-) -> Subscription:
-    subscribe, unsubscribe = (
-        msgspec.json.encode({"method": method, "subscription": wanted}).decode()
-        for method in ("subscribe", "unsubscribe")
-    )
-    key = _key_of(wanted)
-    coin = wanted["coin"]
-    return Subscription(key, coin, subscribe, unsubscribe, is_book, is_trades)
+def _subscription(wanted: Mapping[str, Any], carries: str) -> Subscription:
+    topic = msgspec.json.encode(wanted).decode()
+    return Subscription(_key_of(wanted), wanted["coin"], topic, carries)
 
 
 def _market(row: _MetaRow) -> Market:
     # The price step depends on the price: see `tick_at`.
-    decimals = row.size_decimals
-    lot = nan if decimals is None else 10.0**-decimals
-    return _base.perpetual(row.name, lot=lot, is_active=not row.is_delisted)
+    lot = _lot(row.size_decimals)
+    is_active = not row.is_delisted
+    return _base.perpetual(row.name, lot=lot, is_active=is_active, market_id=row.name)
+
+
+def _spot_markets(meta: _SpotMeta) -> list[Market]:
+    """Name each pair by its tokens, or by its index where the name is taken."""
+    tokens = {token.index: token for token in meta.tokens}
+    markets: dict[str, Market] = {}
+    for pair in sorted(meta.universe, key=lambda pair: pair.index):
+        base, quote = (tokens.get(index) for index in pair.tokens)
+        symbol = pair.name
+        if base is not None and quote is not None:
+            symbol = f"{base.name.strip()}/{quote.name.strip()}"
+        if symbol in markets:
+            symbol = pair.name
+        lot = nan if base is None else _lot(base.size_decimals)
+        instrument = symbol.replace("/", "-")
+        markets[symbol] = Market(symbol, instrument, lot=lot, market_id=pair.name)
+    return list(markets.values())
+
+
+def _lot(decimals: int | None) -> float:
+    return nan if decimals is None else 10.0**-decimals
+
+
+def _snapshot(market: Market, wall_ns: int, body: bytes) -> BookEvent:
+    image = _decode_image(body)
+    if image is None:
+        raise FrameError("venue_error", "null")
+    if image.coin != market.key:
+        raise FrameError("symbol", f"asked={market.key} got={image.coin[:64]}")
+    bids, asks = (
+        [(decimal.price(level.price), decimal.size(level.size)) for level in side]
+        for side in image.levels
+    )
+    stamp_ns = event_ns(image.time, MILLISECOND_NS, wall_ns)
+    return BookEvent(market.key, stamp_ns, True, bids, asks)
 
 
 VENUE: Final = Hyperliquid()

@@ -37,6 +37,10 @@ from tests.support import ROOT, Programs
 COMMAND = f"{shlex.quote(sys.executable)} -P -m feedhandler"
 
 
+# They run no process of an instance: those of a simulation, files, the product itself.
+OF_NO_INSTANCE = ("sim", "report", "analyze", "compare", "tune", "version")
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_each_command_explains_itself_with_an_example(
     command: str, capsys: pytest.CaptureFixture[str]
@@ -48,7 +52,7 @@ def test_each_command_explains_itself_with_an_example(
 
 
 @pytest.mark.parametrize(
-    "command", [name for name in COMMANDS if name not in ("sim", "version")]
+    "command", [name for name in COMMANDS if name not in OF_NO_INSTANCE]
 )
 def test_each_command_of_an_instance_takes_its_name(
     command: str, capsys: pytest.CaptureFixture[str]

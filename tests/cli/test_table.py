@@ -8,6 +8,7 @@ import os
 import pty
 import signal
 import sys
+import termios
 import time
 from collections import deque
 from types import SimpleNamespace
@@ -149,6 +150,7 @@ def test_terminal_is_given_back_at_ctrl_c(instance: str) -> None:
         arguments = ["start", "--demo", "--instance", instance]
         command = [sys.executable, "-P", "-m", "feedhandler", *arguments]
         os.execve(sys.executable, command, environment)
+    termios.tcsetwinsize(fd, (60, 140))
     codes: list[int] = []
     try:
         shown = read_until(fd, "tradable")

@@ -42,34 +42,35 @@ def constructed(name: str) -> bytes:
     raise LookupError(name)
 
 
-def levels(frame: bytes, group: sbe.Group) -> list[list[float]]:
-    return [
-        [sbe.decimal(number, UNIT) for number in row]
-        for row in sbe.rows(frame, group, LEVEL)
-    ]
+def levels(rows: list[sbe.Row]) -> list[list[float]]:
+    return [[sbe.decimal(number, UNIT) for number in row] for row in rows]
 
 
 def walk(frame: bytes) -> tuple[list[sbe.Row], list[sbe.Row], str]:
     """Read a book's frame from end to end."""
-    head = sbe.header(frame)
-    sbe.block(frame, head, BOOK)
-    bids = sbe.group(frame, head.end)
-    asks = sbe.group(frame, bids.end)
-    market, _ = sbe.text(frame, asks.end)
-    return sbe.rows(frame, bids, LEVEL), sbe.rows(frame, asks, LEVEL), market
+    block_bytes, *_ = sbe.header(frame)
+    sbe.block(frame, block_bytes, BOOK)
+    bids, end = sbe.rows(frame, sbe.HEADER_BYTES + block_bytes, LEVEL)
+    asks, end = sbe.rows(frame, end, LEVEL)
+    market, _ = sbe.text(frame, end)
+    return bids, asks, market
+
+
+def first_text(frame: bytes) -> tuple[str, int]:
+    """Read the text behind the root block, where there is no group."""
+    return sbe.text(frame, sbe.HEADER_BYTES + sbe.header(frame)[0])
 
 
 def test_recorded_touches_are_read() -> None:
     for frame, said in recorded("sbe_bbo_btc"):
-        head = sbe.header(frame)
-        version = said["schema_version"]
-        assert tuple(head) == (said["block_length"], 2, 1, version)
-        ts_us, seq, *touch = sbe.block(frame, head, BBO)
+        block_bytes = said["block_length"]
+        assert sbe.header(frame) == (block_bytes, 2, 1, said["schema_version"])
+        ts_us, seq, *touch = sbe.block(frame, block_bytes, BBO)
         assert (ts_us, seq) == (said["ts_us"], said["seq"])
         names = ("bid_price", "bid_size", "ask_price", "ask_size")
         expected = [float(said[name]) for name in names]
         assert [sbe.decimal(number, UNIT) for number in touch] == expected
-        market, end = sbe.text(frame, head.end)
+        market, end = first_text(frame)
         assert market == said["market"]
         assert sbe.is_over(frame, end)
 
@@ -77,18 +78,18 @@ def test_recorded_touches_are_read() -> None:
 def test_recorded_books_are_read() -> None:
     depths = []
     for frame, said in recorded("sbe_order_book_deltas_eth"):
-        head = sbe.header(frame)
-        ts_us, seq, package, *bests = sbe.block(frame, head, BOOK)
+        block_bytes, *_ = sbe.header(frame)
+        ts_us, seq, package, *bests = sbe.block(frame, block_bytes, BOOK)
         assert (ts_us, seq) == (said["ts_us"], said["seq"])
         assert ("SNAPSHOT", "DELTA")[package] == said["pkg_type"]
         assert bests == [sbe.NULL_INT64] * len(said["best_fields"])
-        bids = sbe.group(frame, head.end)
-        asks = sbe.group(frame, bids.end)
-        for side, group in (("bids", bids), ("asks", asks)):
+        bids, end = sbe.rows(frame, sbe.HEADER_BYTES + block_bytes, LEVEL)
+        asks, end = sbe.rows(frame, end, LEVEL)
+        for side, rows in (("bids", bids), ("asks", asks)):
             expected = [[float(text) for text in row] for row in said[side]]
-            assert levels(frame, group) == expected
-        assert sbe.text(frame, asks.end) == (said["market"], len(frame))
-        depths.append((bids.entry_count, asks.entry_count))
+            assert levels(rows) == expected
+        assert sbe.text(frame, end) == (said["market"], len(frame))
+        depths.append((len(bids), len(asks)))
     assert depths[0] == (124, 30)
     assert (0, 0) in depths
 
@@ -101,10 +102,9 @@ def test_every_kind_of_buffer_is_read(kind: Any) -> None:
 
 def test_longer_block_and_longer_entries_are_skipped() -> None:
     frame = constructed("bbo_longer_block_skip")
-    head = sbe.header(frame)
-    assert head.block_bytes == 56
-    assert sbe.block(frame, head, BBO)[1] == 7687289302
-    assert sbe.text(frame, head.end)[0] == "BTC-USD-PERP"
+    assert sbe.header(frame)[0] == 56
+    assert sbe.block(frame, 56, BBO)[1] == 7687289302
+    assert first_text(frame)[0] == "BTC-USD-PERP"
     bids, asks, market = walk(constructed("book_delta_longer_entries"))
     assert [(price / UNIT, size / UNIT) for price, size in bids] == [(61998.0, 4.0)]
     assert (asks, market) == ([], "BTC-USD-PERP")
@@ -116,7 +116,7 @@ def test_text_of_a_newer_version_may_be_absent() -> None:
         ("trade_v2_with_trade_id_str", "1791427988628201709233240001"),
     ):
         frame = constructed(name)
-        market, end = sbe.text(frame, sbe.header(frame).end)
+        market, end = first_text(frame)
         assert market == "BTC-USD-PERP"
         absent = sbe.is_over(frame, end)
         assert absent == (expected is None)
@@ -132,8 +132,7 @@ def test_frame_cut_anywhere_is_short(name: str) -> None:
         if name.startswith("book"):
             walk(frame)
             return
-        end = sbe.text(frame, sbe.header(frame).end)[1]
-        sbe.text(frame, end)
+        sbe.text(frame, first_text(frame)[1])
 
     read(whole)
     for length in range(len(whole)):
@@ -150,29 +149,28 @@ def test_truncated_block_is_short_at_the_header() -> None:
 
 def test_block_shorter_than_the_layout_is_short() -> None:
     frame = constructed("heartbeat")
-    head = sbe.header(frame)
-    assert sbe.block(frame, head, struct.Struct("<qq")) == (1791427988629000, 0)
+    block_bytes, *_ = sbe.header(frame)
+    assert sbe.block(frame, block_bytes, LEVEL) == (1791427988629000, 0)
     with pytest.raises(FrameError, match="short"):
-        sbe.block(frame, head, BBO)
+        sbe.block(frame, block_bytes, BBO)
 
 
 @pytest.mark.parametrize("entry_bytes", [0, 1, 15])
 def test_entries_shorter_than_the_layout_are_short(entry_bytes: int) -> None:
     frame = struct.pack("<HH", entry_bytes, 4) + bytes(4 * entry_bytes)
     with pytest.raises(FrameError, match="short"):
-        sbe.rows(frame, sbe.group(frame, 0), LEVEL)
+        sbe.rows(frame, 0, LEVEL)
 
 
 def test_empty_group_has_no_rows_whatever_its_entries_are() -> None:
     for entry_bytes in (0, 1, 16, 24):
         frame = struct.pack("<HH", entry_bytes, 0)
-        group = sbe.group(frame, 0)
-        assert (sbe.rows(frame, group, LEVEL), group.end) == ([], 4)
+        assert sbe.rows(frame, 0, LEVEL) == ([], 4)
 
 
 def test_count_beyond_the_frame_is_short_before_anything_is_built() -> None:
     with pytest.raises(FrameError, match="short"):
-        sbe.group(struct.pack("<HH", 0xFFFF, 0xFFFF) + bytes(64), 0)
+        sbe.rows(struct.pack("<HH", 0xFFFF, 0xFFFF) + bytes(64), 0, LEVEL)
 
 
 def test_text_that_is_not_utf8_says_so() -> None:
@@ -182,14 +180,13 @@ def test_text_that_is_not_utf8_says_so() -> None:
 
 
 def test_unknown_template_is_read_as_far_as_its_header() -> None:
-    head = sbe.header(constructed("unknown_template_99_must_skip"))
-    assert (head.template_id, head.schema_id, head.version) == (99, 1, 3)
-    assert sbe.header(constructed("wrong_schema_id_2")).schema_id == 2
+    assert sbe.header(constructed("unknown_template_99_must_skip"))[1:] == (99, 1, 3)
+    assert sbe.header(constructed("wrong_schema_id_2"))[2] == 2
 
 
 def test_null_is_not_a_number() -> None:
     frame = constructed("bbo_null_ask")
-    touch = sbe.block(frame, sbe.header(frame), BBO)[2:]
+    touch = sbe.block(frame, sbe.header(frame)[0], BBO)[2:]
     bid, bid_size, ask, ask_size = (sbe.decimal(number, UNIT) for number in touch)
     assert (bid, bid_size) == (83422.0, 0.01)
     assert math.isnan(ask)

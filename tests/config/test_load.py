@@ -73,7 +73,7 @@ REFUSED = {
     "number for a boolean": ("[venue.lighter]\nfast = 1\n", ["true or false"]),
     "wrong word": (
         '[venue.lighter]\nfeed_kind = "book"\n',
-        ['"bbo" or "depth"'],
+        ['"bbo" or "both" or "depth"'],
     ),
     "no instruments": ("[venue.lighter]\ninstruments = []\n", ["at least 1"]),
     "instrument twice": (

@@ -11,8 +11,10 @@ from feedhandler.book.trades import TradeFilter
 from feedhandler.events import (
     Event,
 )
-from feedhandler.feed.session import Session, Timing
-from feedhandler.venues._base import Options, Venue
+from feedhandler.feed.session import Session
+from feedhandler.feed.settings import Timing
+from feedhandler.feed.subscriptions import Pace
+from feedhandler.venues._base import Market, Options, Venue
 from feedhandler.venues.hyperliquid import VENUE
 
 MS = 1_000_000
@@ -42,6 +44,7 @@ class Driven:
         *,
         is_open: bool = True,
         venue: Venue = VENUE,
+        pace: Pace | None = None,
     ) -> None:
         self.now = 0
         self.counted: Counter[str] = Counter()
@@ -50,13 +53,14 @@ class Driven:
         self.events: list[Event] = []
         self.session = Session(
             venue,
-            symbols,
+            {symbol: Market(symbol, f"{symbol}-PERP") for symbol in symbols},
             options or Options(),
             timing,
             self.trades,
             self._count,
             self.now,
             self.wall_ns,
+            pace=pace,
         )
         if is_open:
             self._take(self.session.opened(self.now, self.wall_ns))

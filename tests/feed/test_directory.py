@@ -19,6 +19,8 @@ from shm_layout import Capacities, CapacityExceeded, Instrument, Writer
 META = (
     Path(__file__).parents[1] / "venues/hyperliquid/frames/rest_meta_testnet_201.json"
 ).read_bytes()
+# The main dex, every dex, and the spot pairs.
+BODIES = [META, b"[]", b'{"universe":[],"tokens":[]}']
 
 
 @pytest.fixture
@@ -53,21 +55,21 @@ def test_discovery_fills_in_what_the_rule_cannot_know(
 ) -> None:
     found = directory(writer, ["BTC-PERP", "PEPE-PERP"], tmp_path)
     assert set(found.indexes) == {"BTC", "PEPE"}
-    found.update(META)
+    found.update(BODIES)
     assert found.indexes == {"BTC": 0, "kPEPE": 1}
     entry = active(writer)["kPEPE"]
     assert (entry.instrument, entry.multiplier, entry.lot) == ("PEPE-PERP", 1000.0, 1.0)
 
 
 def test_next_process_knows_the_markets_at_once(writer: Writer, tmp_path: Path) -> None:
-    directory(writer, ["PEPE-PERP"], tmp_path).update(META)
+    directory(writer, ["PEPE-PERP"], tmp_path).update(BODIES)
     again = directory(writer, ["PEPE-PERP"], tmp_path)
     assert set(again.indexes) == {"kPEPE"}
     assert not again.is_due
 
 
 def test_old_cache_is_due_and_still_used(writer: Writer, tmp_path: Path) -> None:
-    directory(writer, ["PEPE-PERP"], tmp_path).update(META)
+    directory(writer, ["PEPE-PERP"], tmp_path).update(BODIES)
     (path,) = (tmp_path / "state").iterdir()
     old_s = time.time() - CACHE_AGE_S_MAX - 60
     os.utime(path, (old_s, old_s))
@@ -81,9 +83,9 @@ def test_bad_answer_changes_nothing(
     writer: Writer, tmp_path: Path, body: bytes
 ) -> None:
     found = directory(writer, ["PEPE-PERP"], tmp_path)
-    found.update(META)
+    found.update(BODIES)
     with pytest.raises(FrameError):
-        found.update(body)
+        found.update([body, *BODIES[1:]])
     assert set(found.indexes) == {"kPEPE"}
     assert set(directory(writer, ["PEPE-PERP"], tmp_path).indexes) == {"kPEPE"}
 
@@ -109,13 +111,13 @@ def test_symbol_listed_under_two_names_is_entered_once(
     writer: Writer, tmp_path: Path
 ) -> None:
     found = directory(writer, ["PEPE-PERP", "kPEPE"], tmp_path)
-    found.update(META)
+    found.update(BODIES)
     assert found.indexes.keys() == {"kPEPE"}
 
 
 def test_tick_follows_the_price(writer: Writer, tmp_path: Path) -> None:
     found = directory(writer, ["BTC-PERP"], tmp_path)
-    found.update(META)
+    found.update(BODIES)
     assert isnan(active(writer)["BTC"].tick)
     writer.publish_quote(0, 0, 1, 1, 1, 0, 105055.0, 1.0, 105056.0, 1.0)
     found.renew_ticks()

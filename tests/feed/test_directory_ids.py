@@ -38,14 +38,14 @@ def test_name_is_entered_at_once_and_followed_when_its_id_is_known(
     assert found.indexes == {}
     assert [row.symbol for row in writer.instruments()] == ["BTC", "ETH"]
     found.renew_ticks()
-    found.update(DETAILS)
+    found.update([DETAILS])
     assert found.indexes == {"1": 0, "0": 1}
     assert [row.symbol for row in writer.instruments()] == ["BTC", "ETH"]
     assert writer.instruments()[0].tick == 0.1
 
 
 def test_cached_ids_need_no_discovery(writer: Writer, tmp_path: Path) -> None:
-    directory(writer, ["BTC-PERP"], tmp_path).update(DETAILS)
+    directory(writer, ["BTC-PERP"], tmp_path).update([DETAILS])
     again = directory(writer, ["BTC-PERP"], tmp_path)
     assert again.indexes == {"1": 0}
     assert not again.is_due
@@ -55,7 +55,7 @@ def test_market_that_is_not_listed_is_never_followed(
     writer: Writer, tmp_path: Path
 ) -> None:
     found = directory(writer, ["BTC-PERP", "NOSUCH-PERP"], tmp_path)
-    found.update(DETAILS)
+    found.update([DETAILS])
     assert found.indexes == {"1": 0}
 
 
@@ -64,6 +64,6 @@ def test_configured_id_is_followed_at_once_and_named_later(
 ) -> None:
     found = directory(writer, ["1"], tmp_path)
     assert set(found.indexes) == {"1"}
-    found.update(DETAILS)
+    found.update([DETAILS])
     (index,) = found.indexes.values()
     assert writer.instruments()[index].instrument == "BTC-PERP"

@@ -49,7 +49,7 @@ def test_feed_publishes_what_the_venue_sent_and_nothing_else(
 ) -> None:
     venue, feed = pair
     feed.wait(lambda: feed.count("published") > 100, "a hundred records")
-    assert check_truth(feed, venue) > 00
+    assert check_truth(feed, venue) > 20
     rows = feed.reader.instruments()
     assert [(row.instrument, row.symbol) for row in rows] == [
         ("BTC-PERP", "BTC"),

@@ -92,7 +92,9 @@ def test_refused_symbol_leaves_the_others_alive_with_its_reason() -> None:
     assert driven.label == ""
     assert driven.session.is_subscribed
     assert driven.counted["subscriptions.rejected"] == 3
-    refused = [facts for name, facts in driven.session.notes if "refused" in name]
+    refused = [
+        facts for name, facts in driven.session.take_notes() if "refused" in name
+    ]
     assert {facts["reason"] for facts in refused} == {"invalid"}
     assert len(driven.requests()) == 6
 
@@ -102,7 +104,9 @@ def test_refusal_without_a_key_is_of_the_oldest_unanswered_request() -> None:
     driven.turn(SECOND, 10 * MS)
     driven.receive(ack(driven.requests()[0]))
     driven.receive(error("Cannot subscribe to more than 1000 channels."))
-    (note,) = [facts for name, facts in driven.session.notes if "refused" in name]
+    (note,) = [
+        facts for name, facts in driven.session.take_notes() if "refused" in name
+    ]
     assert (note["key"], note["reason"]) == ("activeAssetCtx:BTC", "too_many")
 
 

@@ -113,11 +113,20 @@ def test_gap_is_syncing_first_then_resynced_then_whole_again() -> None:
 
 def test_duplicate_and_older_changes_are_ignored() -> None:
     driven = whole()
-    driven.receive(change(10, 12))
-    assert driven.receive(change(10, 12, {"100.5": "1"})) == []
+    change_of_ten = change(10, 12, {"98": "1"})
+    driven.receive(change_of_ten)
+    assert driven.receive(change_of_ten) == []
     assert driven.receive(change(9, 11, {"100.5": "1"})) == []
     assert (driven.counted["duplicates"], driven.counted["regressed"]) == (1, 1)
     assert top(driven.receive(change(12, 13))) == (100.0, 1.0, 101.0, 1.0)
+
+
+def test_last_change_again_with_other_content_is_a_resync() -> None:
+    driven = whole()
+    driven.receive(change(10, 12))
+    assert driven.receive(change(10, 12, {"100.5": "1"})) == [
+        SyncingEvent("1", "nonce_gap")
+    ]
 
 
 def test_change_that_crosses_the_book_is_never_published() -> None:

@@ -20,16 +20,38 @@ from tests.feed.driver import (
 )
 
 
-def test_no_book_data_ends_with_first_data_timeout_although_the_rest_flows() -> None:
+def test_no_book_data_ends_with_first_data_timeout_although_pongs_flow() -> None:
     driven = Driven()
     driven.turn(SECOND, 10 * MS)
     driven.acknowledge()
     while driven.goes_on:
-        driven.receive(context())
         driven.receive({"channel": "pong"})
         driven.turn(TICK)
     assert driven.label == "first_data_timeout"
     assert driven.now == 10 * SECOND
+
+
+def test_market_that_only_shows_signs_of_life_is_asked_again_before_the_end() -> None:
+    driven = Driven()
+    while driven.goes_on:
+        driven.receive(context())
+        driven.acknowledge()
+        driven.turn(TICK)
+    assert driven.label == "first_data_timeout"
+    assert driven.now == 60 * SECOND
+    assert driven.counted["resyncs.stale_instrument"] == 2
+    assert [row["type"] for row in driven.requests()].count("bbo") == 3
+
+
+def test_sign_of_life_that_ends_leaves_no_patience() -> None:
+    driven = Driven()
+    driven.turn(SECOND, 10 * MS)
+    driven.receive(context())
+    while driven.goes_on:
+        driven.acknowledge()
+        driven.turn(TICK)
+    assert driven.label == "first_data_timeout"
+    assert driven.now <= 12 * SECOND
 
 
 def test_first_data_deadline_starts_with_the_open_connection() -> None:

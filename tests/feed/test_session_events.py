@@ -105,4 +105,4 @@ def test_notes_are_bounded() -> None:
     driven = running()
     for _ in range(1_000):
         driven.receive(b"x")
-    assert len(driven.session.notes) <= 64
+    assert len(driven.session.take_notes()) <= 64

@@ -1,295 +1,249 @@
-"""One runner over real segments, with the feed's side played by the test."""
+"""One runner over real segments: what it drains, stamps and posts."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from feedhandler.config import Config, RunnerConfig, ShmConfig, VenueConfig
+from feedhandler.config import RunnerConfig
 from feedhandler.runner.process import Runner
 from shm_layout import (
     FLAG_ONE_SIDED,
     FLAG_RESTARTED,
     FLAG_SYNCING,
     LINK_DOWN,
-    LINK_UP,
     TIME_NONE,
-    Capacities,
     Instrument,
     OwnershipLost,
-    Reader,
     SegmentBusy,
-    Writer,
-    codes,
-    schema,
-    segment,
 )
+from tests.runner.sides import MS, TICK_MS, VENUE, Bench, FeedSide, bench
 
-VENUE = "hyperliquid"
-MS = 1_000_000
-
-
-class FeedSide:
-    """What a feed process would write."""
-
-    def __init__(self, instance: str, ring_slots: int = 64) -> None:
-        self.writer = Writer.open(
-            instance, f"feed:{VENUE}", Capacities(instruments=8, ring_slots=ring_slots)
-        )
-        self.index = self.writer.add_instrument(
-            Instrument(VENUE, "BTC-PERP", "BTC", fresh_ms=1_000)
-        )
-        self.session = self.writer.session + 1
-        self.writer.set_link(LINK_UP, self.session)
-
-    def quote(
-        self, recv_ns: int, *, flags: int = 0, bid: float = 10.0, ask: float = 11.0
-    ) -> None:
-        self.writer.beat(recv_ns, 0)
-        self.writer.publish_quote(
-            self.index, flags, self.session, 1, recv_ns, 0, bid, 1.0, ask, 1.0
-        )
+NAN = float("nan")
 
 
-class RunnerSide:
-    """A runner whose clock the test moves, and a reader of its verdicts."""
-
-    def __init__(self, instance: str, budget: int = 4_096) -> None:
-        config = Config(
-            instance=instance,
-            venue={VENUE: VenueConfig()},
-            runner=RunnerConfig(budget=budget, tick_ms=1, pass_ms=1),
-            shm=ShmConfig(instruments=8, ring_slots=64),
-        )
-        self.runner = Runner(config)
-        self.reader = Reader.attach(instance, "runner")
-        self.now_ns = 0
-
-    def step(self) -> int:
-        # Two ticks on at least, so that every step judges.
-        self.now_ns = max(time.monotonic_ns(), self.now_ns + 2 * MS)
-        self.runner.step(self.now_ns)
-        return self.now_ns
-
-    def verdict(self) -> dict[str, int]:
-        record = self.reader.read_slot(0)
-        assert record is not None
-        names = (field.name for field in schema.STATUS.fields)
-        return dict(zip(names, schema.STATUS.struct.unpack(record), strict=True))
-
-    def state(self) -> tuple[str, str]:
-        verdict = self.verdict()
-        return (
-            codes.STATE_NAMES[verdict["state"]],
-            codes.REASON_NAMES[verdict["reason"]],
-        )
-
-    def counter(self, name: str) -> int:
-        return self.reader.counters()[f"{name}.{VENUE}"]
+@pytest.fixture
+def one(instance: str, tmp_path: Path) -> Iterator[Bench]:
+    with bench(instance, tmp_path) as made:
+        yield made
 
 
-@contextmanager
-def both(
-    instance: str, *, ring_slots: int = 64, budget: int = 4_096
-) -> Iterator[tuple[FeedSide, RunnerSide]]:
-    feed = FeedSide(instance, ring_slots)
-    runner = RunnerSide(instance, budget)
-    try:
-        yield feed, runner
-    finally:
-        runner.reader.close()
-        runner.runner.close()
-        feed.writer.close(unlink=True)
-        for name in segment.list_segments(instance):
-            segment.remove_leftover(name)
+def test_a_quote_is_applied_stamped_and_live(one: Bench) -> None:
+    one.step()
+    one.feed.quote(age_ns=3 * MS)
+    one.step()
+    verdict = one.verdict()
+    assert one.state() == ("LIVE", "")
+    assert verdict["apply_ns"] == one.time.now_ns
+    assert verdict["recv_ns"] == one.time.now_ns - (TICK_MS + 3) * MS
+    assert verdict["session"] == one.feed.session
+    assert verdict["applied_epoch"] == one.feed.writer.epoch()
+    assert verdict["applied_sequence"] == 1
 
 
-def test_a_quote_is_applied_stamped_and_live(instance: str) -> None:
-    with both(instance) as (feed, runner):
-        runner.step()
-        recv_ns = time.monotonic_ns()
-        feed.quote(recv_ns)
-        before_ns = time.monotonic_ns()
-        runner.step()
-        verdict = runner.verdict()
-        assert runner.state() == ("LIVE", "")
-        assert before_ns <= verdict["apply_ns"] <= time.monotonic_ns()
-        assert verdict["recv_ns"] == recv_ns
-        assert verdict["session"] == feed.session
-        assert verdict["applied_epoch"] == feed.writer.epoch()
-        assert verdict["applied_sequence"] == 1
+def test_states_follow_the_evidence_there_and_back(one: Bench) -> None:
+    one.step()
+    assert one.state() == ("SYNCING", "awaiting_quote")
+    one.feed.quote()
+    one.step()
+    assert one.state() == ("LIVE", "")
+    one.feed.quote(age_ns=2_000 * MS)
+    one.step()
+    one.step()
+    assert one.state() == ("STALE", "liveness")
+    one.feed.quote(flags=FLAG_ONE_SIDED, bid=NAN)
+    one.step()
+    assert one.state() == ("SUSPECT", "one_sided")
+    one.feed.quote(flags=FLAG_SYNCING)
+    one.step()
+    assert one.state() == ("SYNCING", "resync")
+    one.feed.set_link(LINK_DOWN)
+    one.step()
+    assert one.state() == ("DOWN", "link_down")
+    one.feed.open_session()
+    one.step()
+    assert one.state() == ("SYNCING", "awaiting_quote")
+    one.feed.quote()
+    one.step()
+    assert one.state() == ("SYNCING", "hysteresis")
+    one.run(300, quotes=True)
+    assert one.state() == ("LIVE", "")
+    assert one.verdict()["moves"] == 8
 
 
-def test_states_follow_the_evidence_there_and_back(instance: str) -> None:
-    with both(instance) as (feed, runner):
-        feed.writer.beat(time.monotonic_ns(), 0)
-        runner.step()
-        assert runner.state() == ("SYNCING", "awaiting_quote")
-        feed.quote(time.monotonic_ns())
-        runner.step()
-        assert runner.state() == ("LIVE", "")
-        feed.quote(time.monotonic_ns() - 2_000 * MS)
-        feed.writer.beat(time.monotonic_ns(), 0)
-        runner.step()
-        assert runner.state() == ("STALE", "age")
-        feed.quote(time.monotonic_ns(), flags=FLAG_ONE_SIDED, bid=float("nan"))
-        runner.step()
-        assert runner.state() == ("SUSPECT", "one_sided")
-        feed.quote(time.monotonic_ns(), flags=FLAG_SYNCING)
-        runner.step()
-        assert runner.state() == ("SYNCING", "resync")
-        feed.writer.set_link(LINK_DOWN, feed.session)
-        runner.step()
-        assert runner.state() == ("DOWN", "link_down")
-        feed.session += 1
-        feed.writer.set_link(LINK_UP, feed.session)
-        runner.step()
-        assert runner.state() == ("SYNCING", "awaiting_quote")
-        feed.quote(time.monotonic_ns())
-        runner.step()
-        assert runner.state() == ("LIVE", "")
-        assert runner.counter("moves") == 8
+def test_words_written_during_a_pass_are_no_stamps_of_the_future(one: Bench) -> None:
+    one.run(300, quotes=True, live=True)
+    moves = one.verdict()["moves"]
+    for _ in range(5):
+        before_ns = one.time.now_ns
+        one.time.now_ns += 10 * MS  # the pass began at `before_ns`, and takes long
+        one.feed.beat()
+        one.feed.live()
+        one.feed.quote()
+        one.runner.step(before_ns + MS)
+        one.time.now_ns += TICK_MS * MS
+    assert one.verdict()["moves"] == moves
 
 
-def test_a_silent_heartbeat_is_a_dead_writer(instance: str) -> None:
-    with both(instance) as (feed, runner):
-        feed.quote(time.monotonic_ns())
-        runner.step()
-        feed.writer.beat(time.monotonic_ns() - 600 * MS, 0)
-        runner.step()
-        assert runner.state() == ("DOWN", "writer_dead")
+def test_a_silent_heartbeat_is_a_dead_writer(one: Bench) -> None:
+    one.feed.quote()
+    one.step()
+    for _ in range(12):
+        one.step(beats=False)
+    assert one.state() == ("DOWN", "writer_dead")
 
 
 @pytest.mark.parametrize("flag", [FLAG_RESTARTED, FLAG_SYNCING, FLAG_ONE_SIDED])
 def test_a_doubtful_record_does_not_renew_the_apply_stamp(
-    instance: str, flag: int
+    one: Bench, flag: int
 ) -> None:
-    with both(instance) as (feed, runner):
-        runner.step()
-        feed.quote(time.monotonic_ns())
-        runner.step()
-        applied_ns = runner.verdict()["apply_ns"]
-        bid = float("nan") if flag == FLAG_ONE_SIDED else 10.0
-        feed.quote(time.monotonic_ns(), flags=flag, bid=bid)
-        runner.step()
-        assert runner.verdict()["apply_ns"] == applied_ns
+    one.step()
+    one.feed.quote()
+    one.step()
+    applied_ns = one.verdict()["apply_ns"]
+    one.feed.quote(flags=flag, bid=NAN if flag == FLAG_ONE_SIDED else 10.0)
+    one.step()
+    assert one.verdict()["apply_ns"] == applied_ns
 
 
-def test_a_new_runner_makes_nothing_look_fresher(instance: str) -> None:
-    feed = FeedSide(instance)
-    recv_ns = time.monotonic_ns() - 700 * MS
-    feed.quote(recv_ns)
-    feed.writer.beat(time.monotonic_ns(), 0)
-    runner = RunnerSide(instance)
-    try:
-        runner.step()
-        assert runner.verdict()["apply_ns"] == recv_ns
-        assert runner.state() == ("LIVE", "")
-    finally:
-        runner.reader.close()
-        runner.runner.close()
-        feed.writer.close(unlink=True)
-        segment.remove_leftover(segment.segment_name(instance, "runner"))
+def test_a_new_runner_makes_nothing_look_fresher(one: Bench) -> None:
+    one.feed.quote()
+    recv_ns = one.time.now_ns
+    one.step()
+    one.time.now_ns += 700 * MS
+    one.restart_runner()
+    one.step()
+    assert one.verdict()["apply_ns"] == recv_ns
+    assert one.state() == ("LIVE", "")
 
 
-def test_a_lapped_runner_counts_exactly_what_it_lost(instance: str) -> None:
-    with both(instance) as (feed, runner):
-        runner.step()
+def test_a_lapped_runner_counts_exactly_what_it_lost(one: Bench) -> None:
+    one.step()
+    for _ in range(1_000):
+        one.feed.quote()
+    one.step()
+    lost, drained = one.counter("lost"), one.counter("drained")
+    assert lost > 0
+    assert lost + drained + one.counter("lag") == 1_000
+    assert one.counter("laps") == 1
+
+
+def test_the_last_word_on_an_instrument_survives_a_lap(
+    instance: str, tmp_path: Path
+) -> None:
+    with bench(instance, tmp_path, names=("BTC-PERP", "ETH-PERP")) as two:
+        two.feed.quote(1, bid=NAN, flags=FLAG_ONE_SIDED)
+        two.feed.quote(0)
+        two.step()
+        two.feed.quote(1)
         for _ in range(1_000):
-            feed.quote(time.monotonic_ns())
-        runner.step()
-        lost, drained = runner.counter("lost"), runner.counter("drained")
-        assert lost > 0
-        assert lost + drained + runner.counter("lag") == 1_000
-        assert runner.counter("laps") == 1
+            two.feed.quote(0)
+        two.run(300)
+        assert two.state(1) == ("LIVE", "")
+        latest = two.feed.writer.read_slot(1)
+        assert latest is not None
+        sequence = int.from_bytes(latest[:8], "little")
+        assert two.verdict(1)["applied_sequence"] == sequence
 
 
-def test_the_budget_limits_a_pass_and_its_hits_are_counted(instance: str) -> None:
-    with both(instance, budget=10) as (feed, runner):
-        runner.step()
+def test_the_budget_limits_a_pass_and_its_hits_are_counted(
+    instance: str, tmp_path: Path
+) -> None:
+    config = RunnerConfig(budget=10, tick_ms=TICK_MS)
+    with bench(instance, tmp_path, runner=config) as one:
+        one.step()
         for _ in range(25):
-            feed.quote(time.monotonic_ns())
-        runner.step()
-        assert runner.counter("drained") == 10
-        assert runner.counter("budget_hits") == 1
-        assert runner.counter("lag") == 15
-        runner.step()
-        runner.step()
-        assert runner.counter("drained") == 25
-        assert runner.counter("budget_hits") == 2
-        assert runner.counter("lag") == 0
+            one.feed.quote()
+        one.step()
+        assert one.counter("drained") == 10
+        assert one.counter("budget_hits") == 1
+        assert one.counter("lag") == 15
+        assert one.runner.wait_ns(one.time.now_ns) == 0  # it goes on at once
+        one.step()
+        one.step()
+        assert one.counter("drained") == 25
+        assert one.counter("budget_hits") == 2
+        assert one.counter("lag") == 0
+        assert one.runner.wait_ns(one.time.now_ns) == 5 * MS
 
 
-def test_a_paused_runner_suspends_live_for_one_window(instance: str) -> None:
-    with both(instance) as (feed, runner):
-        now_ns = runner.step()
-        feed.quote(now_ns)
-        runner.runner.step(now_ns + 2 * MS)
-        assert runner.state() == ("LIVE", "")
-        later_ns = now_ns + 5_000 * MS
-        feed.quote(later_ns)
-        runner.runner.step(later_ns)
-        assert runner.state() == ("SYNCING", "runner_paused")
-        feed.quote(later_ns + 501 * MS)
-        for step_ns in range(0, 502, 100):
-            runner.runner.step(later_ns + step_ns * MS)
-        runner.runner.step(later_ns + 502 * MS)
-        assert runner.state() == ("LIVE", "")
-        assert runner.reader.counters()["pauses"] == 1
+def test_each_pass_tells_its_time_and_its_records(one: Bench) -> None:
+    one.step()
+    for _ in range(5):
+        one.feed.quote()
+    one.step()
+    found = {each.name: each for each in one.reader.histograms()}
+    passes = one.reader.counters()["passes"]
+    assert found["pass_time"].count == found["records_a_pass"].count == passes == 2
+    assert found["records_a_pass"].max_ns == 5
+    assert found[f"publish_to_apply.{VENUE}"].count == 5
 
 
-def test_a_replaced_feed_segment_is_found_again(instance: str) -> None:
-    with both(instance) as (feed, runner):
-        feed.quote(time.monotonic_ns())
-        now_ns = runner.step()
-        feed.writer.close(unlink=True)
-        again = FeedSide(instance)
-        try:
-            again.session = feed.session + 1
-            again.writer.set_link(LINK_UP, again.session)
-            again.quote(now_ns + 300 * MS)
-            runner.runner.step(now_ns + 300 * MS)
-            assert runner.state() == ("LIVE", "")
-            assert runner.verdict()["session"] == again.session
-        finally:
-            again.writer.close(unlink=True)
+def test_a_paused_runner_suspends_live_for_one_window(one: Bench) -> None:
+    one.feed.quote()
+    one.step()
+    assert one.state() == ("LIVE", "")
+    one.time.now_ns += 5_000 * MS
+    one.feed.quote()
+    one.step()
+    assert one.state() == ("SYNCING", "runner_paused")
+    one.run(400, quotes=True)
+    assert one.state() == ("SYNCING", "runner_paused")
+    one.run(100, quotes=True)
+    assert one.state() == ("LIVE", "")
+    assert one.reader.counters()["pauses"] == 1
 
 
-def test_only_moves_stand_in_the_runners_ring(instance: str) -> None:
-    with both(instance) as (feed, runner):
-        runner.step()
-        head = runner.reader.head()
-        for _ in range(20):
-            feed.quote(time.monotonic_ns())
-            runner.step()
-        assert runner.reader.head() - head == 1  # SYNCING to LIVE, once
+def test_a_replaced_feed_segment_is_found_again(one: Bench) -> None:
+    one.feed.quote()
+    one.step()
+    one.feed.writer.close(unlink=True)
+    one.feed = FeedSide(one.instance, one.time)
+    one.feed.session = 7
+    one.feed.open_session()
+    one.feed.quote()
+    one.step(300)
+    assert one.state() == ("LIVE", "")
+    assert one.verdict()["session"] == 8
 
 
-def test_a_second_runner_is_refused_by_name_of_the_first(instance: str) -> None:
-    with both(instance), pytest.raises(SegmentBusy):
-        RunnerSide(instance)
+def test_only_moves_stand_in_the_runners_ring(one: Bench) -> None:
+    one.step()
+    head = one.reader.head()
+    one.run(1_000, quotes=True)
+    assert one.reader.head() - head == 1  # SYNCING to LIVE, once
 
 
-def test_a_runner_whose_segment_was_removed_gives_up(instance: str) -> None:
-    with both(instance) as (_, runner):
-        now_ns = runner.step()
-        Path(f"/dev/shm/fh.{instance}.runner").unlink()
-        with pytest.raises(OwnershipLost, match="was removed"):
-            runner.runner.step(now_ns + 300 * MS)
+def test_a_second_runner_is_refused_by_name_of_the_first(one: Bench) -> None:
+    with pytest.raises(SegmentBusy):
+        Runner(one.config, one.time.clocks)
 
 
-def test_an_instrument_added_while_running_is_judged(instance: str) -> None:
-    with both(instance) as (feed, runner):
-        now_ns = runner.step()
-        added = feed.writer.add_instrument(Instrument(VENUE, "ETH-PERP", "ETH"))
-        feed.writer.publish_quote(
-            added, 0, feed.session, TIME_NONE, now_ns, 0, 1.0, 1.0, 2.0, 1.0
-        )
-        runner.runner.step(now_ns + 300 * MS)
-        names = [entry.instrument for entry in runner.reader.instruments()]
-        assert names == ["BTC-PERP", "ETH-PERP"]
-        assert runner.reader.read_slot(1) is not None
+def test_a_runner_whose_segment_was_removed_gives_up(one: Bench) -> None:
+    one.step()
+    Path(f"/dev/shm/fh.{one.instance}.runner").unlink()
+    with pytest.raises(OwnershipLost, match="was removed"):
+        one.step(300)
+
+
+def test_an_instrument_added_while_running_is_judged(one: Bench) -> None:
+    one.step()
+    added = one.feed.writer.add_instrument(Instrument(VENUE, "ETH-PERP", "ETH"))
+    one.feed.writer.publish_quote(
+        added,
+        0,
+        one.feed.session,
+        TIME_NONE,
+        one.time.now_ns,
+        0,
+        1.0,
+        1.0,
+        2.0,
+        1.0,
+    )
+    one.step(300)
+    names = [entry.instrument for entry in one.reader.instruments()]
+    assert names == ["BTC-PERP", "ETH-PERP"]
+    assert one.state(1) == ("LIVE", "")

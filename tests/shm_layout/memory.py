@@ -87,14 +87,15 @@ class Memory:
         """Return the offset of the ring's `intent` or `tail`."""
         return self.plan.ring_offset + schema.RING.offsets[field]
 
-    def slot(self, instrument: int) -> int:
+    def slot(self, instrument: int, section: str = "latest") -> int:
         """Return the offset of a slot, which is its index word."""
-        return self.plan.latest_offset + instrument * schema.SLOT.size_bytes
+        start: int = getattr(self.plan, f"{section}_offset")
+        return start + instrument * schema.SLOT.size_bytes
 
-    def cell(self, instrument: int, index: int) -> int:
+    def cell(self, instrument: int, index: int, section: str = "latest") -> int:
         """Return the offset of the cell that belongs to that index."""
         cell = schema.SLOT.offsets["cell"] + (index & 1) * RECORD_BYTES
-        return self.slot(instrument) + cell
+        return self.slot(instrument, section) + cell
 
     def start_ring_at(self, position: int) -> None:
         """Make the ring look as if that many records had been published."""

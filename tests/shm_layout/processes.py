@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from shm_layout import (
+    COMMAND_RECONNECT,
     Capacities,
     OwnershipLost,
     Reader,
@@ -124,6 +125,10 @@ def fork(instance: str) -> Facts:
     refused: list[Callable[[], object]] = [
         lambda: writer.publish_quote(*QUOTE),
         lambda: writer.publish_trade(0, 0, 1, 2, 3, 4, 1.0, 2.0, 1, 9),
+        lambda: writer.publish_funding(0, 0, 1, 2, 3, 0.0, 1, 2, 0.0, 0.0, 0.0, 0.0),
+        lambda: writer.stamp_liveness(0, 1),
+        lambda: writer.issue_command("venue", COMMAND_RECONNECT),
+        lambda: writer.acknowledge(1, 1, 1),
         lambda: writer.beat(1, 1),
         lambda: writer.count(counter),
         lambda: writer.record(histogram, 1),

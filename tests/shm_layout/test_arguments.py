@@ -26,7 +26,7 @@ from tests.shm_layout.memory import (
 WORD_MAX = (1 << 64) - 1
 SIGNED_MAX = (1 << 63) - 1
 GOOD_QUOTE: list[Any] = [0, 0, 1, 2, 3, 4, 1.0, 2.0, 3.0, 4.0]
-GOOD_RECORD: list[Any] = [1, 3, 0, 0, 1, 2, 3, 4, bytes(64)]
+GOOD_RECORD: list[Any] = [1, 7, 0, 0, 1, 2, 3, 4, bytes(64), 0]
 
 
 class Indexed:
@@ -129,19 +129,35 @@ OTHER_CASES: list[tuple[str, Call, type[Exception] | None]] = [
     ("none", lambda w: w.publish_quote(), TypeError),
     ("kind", lambda w: w.publish(*replaced(GOOD_RECORD, 0, 256)), ValueError),
     ("kind below", lambda w: w.publish(*replaced(GOOD_RECORD, 0, -1)), OverflowError),
-    ("where", lambda w: w.publish(*replaced(GOOD_RECORD, 1, 4)), ValueError),
+    ("where", lambda w: w.publish(*replaced(GOOD_RECORD, 1, 8)), ValueError),
     ("index", lambda w: w.publish(*replaced(GOOD_RECORD, 2, 4)), ValueError),
     ("session", lambda w: w.publish(*replaced(GOOD_RECORD, 4, 1 << 32)), ValueError),
     ("short", lambda w: w.publish(*replaced(GOOD_RECORD, 8, bytes(63))), ValueError),
     ("long", lambda w: w.publish(*replaced(GOOD_RECORD, 8, bytes(65))), ValueError),
     ("text", lambda w: w.publish(*replaced(GOOD_RECORD, 8, "x" * 64)), TypeError),
     ("array", lambda w: w.publish(*replaced(GOOD_RECORD, 8, bytearray(64))), TypeError),
+    ("source", lambda w: w.publish(*replaced(GOOD_RECORD, 9, 256)), ValueError),
+    ("source real", lambda w: w.publish(*replaced(GOOD_RECORD, 9, 1.0)), TypeError),
     ("parts", lambda w: w.publish(*GOOD_RECORD[:-1]), TypeError),
     ("slot", lambda w: w.read_slot(4), ValueError),
     ("slot below", lambda w: w.read_slot(-1), OverflowError),
     ("slot far", lambda w: w.read_slot(1 << 64), OverflowError),
     ("slot float", lambda w: w.read_slot(0.0), TypeError),
     ("slot scalar", lambda w: w.read_slot(np.uint32(1)), None),
+    ("funding", lambda w: w.read_funding(4), ValueError),
+    ("funding below", lambda w: w.read_funding(-1), OverflowError),
+    ("funding float", lambda w: w.read_funding(0.0), TypeError),
+    ("fundings gaps", lambda w: w.read_fundings(records(8)[::2]), ValueError),
+    ("fundings bytes", lambda w: w.read_fundings(bytes(RECORD_BYTES)), BufferError),
+    ("words end", lambda w: w.load_words(w.end, bytearray(8)), ValueError),
+    ("words last", lambda w: w.load_words(w.end - 8, bytearray(8)), None),
+    ("words past", lambda w: w.load_words(w.end - 8, bytearray(16)), ValueError),
+    ("words below", lambda w: w.load_words(-8, bytearray(8)), OverflowError),
+    ("words odd", lambda w: w.load_words(4, bytearray(8)), ValueError),
+    ("words part", lambda w: w.load_words(8, bytearray(9)), ValueError),
+    ("words none", lambda w: w.load_words(8, bytearray()), None),
+    ("words bytes", lambda w: w.load_words(8, bytes(8)), BufferError),
+    ("words parts", lambda w: w.load_words(8), TypeError),
     ("counter", lambda w: w.count(4, 1), ValueError),
     ("counter below", lambda w: w.count(-1, 1), OverflowError),
     ("amount", lambda w: w.count(0, -1), OverflowError),
@@ -240,13 +256,14 @@ _ANYTHING = st.one_of(
 )
 _METHODS = {
     "publish_quote": 10,
-    "publish": 9,
+    "publish": 10,
     "count": 2,
     "record": 2,
     "beat": 2,
     "store": 2,
     "load": 1,
     "read_slot": 1,
+    "read_funding": 1,
 }
 
 
@@ -296,9 +313,10 @@ def _without_clock(memory: Memory) -> bytes:
     plan = memory.plan
     data = bytearray(memory.bytes)
     cells = [
-        memory.cell(instrument, index)
+        memory.cell(instrument, index, section)
         for instrument in range(SMALL.instruments)
         for index in (0, 1)
+        for section in ("latest", "funding")
     ]
     first = plan.ring_offset + schema.RING.size_bytes
     cells += range(first, first + SMALL.ring_slots * RECORD_BYTES, RECORD_BYTES)

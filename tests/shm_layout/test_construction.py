@@ -24,14 +24,14 @@ def geometry_with(memory: Memory, position: int, value: Any) -> tuple[int, ...]:
 @pytest.mark.parametrize(
     ("position", "value", "error"),
     [
-        *[(offset, 1 << 62, ValueError) for offset in range(9)],
-        *[(offset, WORD_MAX, ValueError) for offset in range(9)],
-        *[(offset, WORD_MAX - 7, ValueError) for offset in range(9)],
-        *[(offset, -1, OverflowError) for offset in range(9)],
-        *[(offset, 1 << 64, OverflowError) for offset in range(9)],
-        *[(offset, (1 << 64) + 512, OverflowError) for offset in range(9)],
-        *[(offset, 4.0, TypeError) for offset in range(9)],
-        *[(offset, 4_097, ValueError) for offset in (0, 1, 3, 5, 7)],
+        *[(offset, 1 << 62, ValueError) for offset in range(10)],
+        *[(offset, WORD_MAX, ValueError) for offset in range(10)],
+        *[(offset, WORD_MAX - 7, ValueError) for offset in range(10)],
+        *[(offset, -1, OverflowError) for offset in range(10)],
+        *[(offset, 1 << 64, OverflowError) for offset in range(10)],
+        *[(offset, (1 << 64) + 512, OverflowError) for offset in range(10)],
+        *[(offset, 4.0, TypeError) for offset in range(10)],
+        *[(offset, 4_097, ValueError) for offset in (0, 1, 3, 5, 7, 9)],
         (2, SMALL.counters + 4096, ValueError),
         (4, SMALL.instruments + 4096, ValueError),
         (6, 0, ValueError),
@@ -93,12 +93,13 @@ def test_empty_table_has_no_entry(
     [
         ((), TypeError),
         (((1, 2, 3),), TypeError),
-        (([0] * 9,), TypeError),
+        (([0] * 10,), TypeError),
         ((None,), TypeError),
-        (((0,) * 10,), TypeError),
+        (((0,) * 9,), TypeError),
+        (((0,) * 11,), TypeError),
     ],
 )
-def test_geometry_is_nine_numbers(
+def test_geometry_is_ten_numbers(
     name: str, memory: Memory, arguments: tuple[Any, ...], error: type[Exception]
 ) -> None:
     with pytest.raises(error):

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from shm_layout import Capacities, Writer
-from shm_layout.schema import HEADER
+from shm_layout import SOURCE_REST, Capacities, Writer
+from shm_layout.schema import HEADER, LAYOUT_VERSION
 from tests.shm_layout.compiler import SANITIZED, STRICT, compiled, output
 from tests.shm_layout.memory import linked, load
 from tests.support import SHM
@@ -54,6 +54,11 @@ int main(int count, char **arguments)
         if (found > 0)
             show(&quote);
     }
+    struct fh_funding funding;
+    if (fh_funding_read(&view, 1, &funding) > 0)
+        printf("funding %.17g %u at %lld alive %lld\n", funding.rate_per_hour,
+               (unsigned)funding.source, (long long)funding.recv_ns,
+               (long long)fh_liveness_ns(&view, 1));
     uint64_t cursor = strtoull(arguments[2], NULL, 10), lost = 0, got;
     uint64_t room = strtoull(arguments[3], NULL, 10);
     struct fh_quote quotes[64];
@@ -117,6 +122,8 @@ int main(void)
         header->instruments_max = any() % 4 ? any() % 8 : (uint32_t)word(size);
         header->owner_offset = any() % 2 ? 512 : word(size);
         header->latest_offset = any() % 2 ? 1024 : word(size);
+        header->funding_offset = any() % 4 ? 1024 : word(size);
+        header->liveness_offset = any() % 4 ? 1024 : word(size);
         header->ring_offset = any() % 2 ? 2048 : word(size);
         fh_view view;
         if (fh_attach(&view, base, size) == 0) {
@@ -124,6 +131,10 @@ int main(void)
             uint8_t out[64 * FH_RECORD_BYTES];
             for (unsigned i = 0; i < 8; i++)
                 read += fh_latest_read(&view, any() % 2 ? i : word(size), out) == 1;
+            for (unsigned i = 0; i < 8; i++) {
+                read += fh_funding_read(&view, any() % 2 ? i : word(size), out) == 1;
+                read += fh_liveness_ns(&view, any() % 2 ? i : word(size)) == 1;
+            }
             uint64_t cursor = word(size), lost;
             for (unsigned i = 0; i < 8; i++) {
                 uint64_t got = fh_ring_read(&view, &cursor, out, any() % 65, &lost);
@@ -177,6 +188,16 @@ def test_program_in_c_reads_what_python_published(instance: str, reader: Path) -
     writer.close(unlink=True)
 
 
+def test_program_in_c_reads_funding_and_liveness(instance: str, reader: Path) -> None:
+    writer = Writer.open(instance, ROLE, SMALL)
+    prices = (1.25e-5, 3_600, 0, 3.0, 3.1, 3.2, 7.0)
+    writer.publish_funding(1, 0, 0, 0, 77, *prices, source=SOURCE_REST)
+    writer.stamp_liveness(1, 99)
+    lines = output(reader, SHM / f"fh.{instance}.venue", 0, 5)
+    assert f"funding {1.25e-5:.17g} 2 at 77 alive 99" in lines
+    writer.close(unlink=True)
+
+
 @pytest.mark.parametrize("sent", [9, 16, 100])
 def test_lapped_program_in_c_counts_like_python(
     instance: str, reader: Path, sent: int
@@ -196,7 +217,8 @@ def test_lapped_program_in_c_counts_like_python(
     ("field", "value"),
     [
         ("magic", b"FEEDHNDX"),
-        ("layout_version", 2),
+        ("layout_version", LAYOUT_VERSION - 1),
+        ("layout_version", LAYOUT_VERSION + 1),
         ("layout_digest", 3),
         ("segment_bytes", 4096),
         ("ready", 0),
@@ -209,6 +231,10 @@ def test_lapped_program_in_c_counts_like_python(
         ("owner_offset", (1 << 64) - 8),
         ("owner_offset", 516),
         ("latest_offset", (1 << 64) - 384),
+        ("funding_offset", (1 << 64) - 384),
+        ("funding_offset", 4),
+        ("liveness_offset", (1 << 64) - 8),
+        ("liveness_offset", 12),
         ("ring_offset", (1 << 64) - 256),
         ("ring_offset", 1 << 63),
     ],

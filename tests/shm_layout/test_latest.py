@@ -67,7 +67,7 @@ def test_every_field_of_a_quote_arrives(pair: Pair, values: tuple[float, ...]) -
 @pytest.mark.parametrize("kind", [0, *codes.KIND_NAMES, 255])
 def test_any_kind_arrives_with_its_payload(pair: Pair, kind: int) -> None:
     payload = bytes(range(64))
-    pair.writer.publish(kind, TO_LATEST, 1, 5, 6, -7, 8, 9, payload)
+    pair.writer.publish(kind, TO_LATEST, 1, 5, 6, -7, 8, 9, payload, 0)
 
     record = pair.reader.read_slot(1)
     assert record is not None
@@ -112,7 +112,7 @@ def test_instruments_do_not_mix(pair: Pair) -> None:
 
 @pytest.mark.parametrize("where", [0, TO_LATEST, TO_RING, TO_LATEST | TO_RING])
 def test_record_goes_only_where_it_is_sent(pair: Pair, where: int) -> None:
-    pair.writer.publish(1, where, 0, *linked(1)[:5], bytes(64))
+    pair.writer.publish(1, where, 0, *linked(1)[:5], bytes(64), 0)
     assert (pair.reader.read_slot(0) is not None) == bool(where & TO_LATEST)
     assert pair.reader.head() == (1 if where & TO_RING else 0)
 

@@ -9,15 +9,16 @@ from typing import Any
 import pytest
 
 from shm_layout import OwnershipLost
-from shm_layout.core import TO_LATEST, TO_RING
+from shm_layout.core import TO_FUNDING, TO_LATEST, TO_RING
 from shm_layout.limits import RECORD_BYTES
 from tests.shm_layout.memory import EPOCH, MASK, Memory, linked, load
 
 Call = Callable[[Any], object]
 WRITES: dict[str, Call] = {
     "quote": lambda w: w.publish_quote(0, *linked(1)),
-    "latest": lambda w: w.publish(1, TO_LATEST, 0, *linked(1)[:5], bytes(64)),
-    "ring": lambda w: w.publish(2, TO_RING, 0, *linked(1)[:5], bytes(64)),
+    "latest": lambda w: w.publish(1, TO_LATEST, 0, *linked(1)[:5], bytes(64), 0),
+    "ring": lambda w: w.publish(2, TO_RING, 0, *linked(1)[:5], bytes(64), 0),
+    "funding": lambda w: w.publish(3, TO_FUNDING, 0, *linked(1)[:5], bytes(64), 2),
     "count": lambda w: w.count(0, 1),
     "record": lambda w: w.record(0, 1),
     "beat": lambda w: w.beat(1, 1),
@@ -87,9 +88,19 @@ def test_room_is_let_go_after_every_call(name: str, memory: Memory) -> None:
     for _ in range(3):
         writer.drain(0, room)
         writer.read_slots(room)
-        for call in (lambda: writer.drain(0, wrong), lambda: writer.read_slots(wrong)):
-            with pytest.raises(ValueError, match="not an array of records"):
+        writer.read_fundings(room)
+        writer.load_words(8, room)
+        refused: list[Callable[[], object]] = [
+            lambda: writer.drain(0, wrong),
+            lambda: writer.read_slots(wrong),
+            lambda: writer.read_fundings(wrong),
+            lambda: writer.load_words(8, wrong),
+        ]
+        for call in refused:
+            with pytest.raises(ValueError, match="not an array of"):
                 call()
+        with pytest.raises(ValueError, match="not inside"):
+            writer.load_words(memory.plan.segment_bytes - 8, room)
     # A buffer that somebody still holds cannot grow.
     room.extend(b"x")
     wrong.extend(b"x")
@@ -103,8 +114,8 @@ def test_no_call_keeps_or_drops_a_reference(name: str, memory: Memory) -> None:
         lambda: writer.publish_quote(0, 0, 0, amount, below, amount, *[real] * 4),
         lambda: writer.publish_quote(0, 0, 0, amount, below, large, *[real] * 4),
         lambda: writer.publish_quote(large, *linked(1)),
-        lambda: writer.publish(1, 3, 0, 0, 0, below, amount, amount, payload),
-        lambda: writer.publish(1, 3, 0, 0, 0, below, large, amount, payload),
+        lambda: writer.publish(1, 3, 0, 0, 0, below, amount, amount, payload, 0),
+        lambda: writer.publish(1, 3, 0, 0, 0, below, large, amount, payload, 0),
         lambda: writer.count(0, amount),
         lambda: writer.record(0, below),
         lambda: writer.record(0, large),
@@ -113,6 +124,13 @@ def test_no_call_keeps_or_drops_a_reference(name: str, memory: Memory) -> None:
         lambda: writer.read_slots(room),
         lambda: writer.read_live(0),
         lambda: writer.read_slot(large),
+        lambda: writer.publish(1, 7, 0, 0, 0, below, amount, amount, payload, large),
+        lambda: writer.read_funding(0),
+        lambda: writer.read_funding(large),
+        lambda: writer.read_fundings(room),
+        lambda: writer.load_words(8, room),
+        lambda: writer.load_words(amount, room),
+        lambda: writer.load_words(8, payload),
         lambda: load(name).Reader(memory.bytes, memory.plan.geometry()),
         lambda: load(name).Writer(memory.bytes, memory.plan.geometry(), amount, 1),
         lambda: load(name).Writer(memory.bytes, memory.plan.geometry(), large, 1),
@@ -125,7 +143,7 @@ def test_no_call_keeps_or_drops_a_reference(name: str, memory: Memory) -> None:
         for call in calls:
             try:
                 call()
-            except (OverflowError, ValueError):
+            except (OverflowError, ValueError, BufferError):
                 continue
 
     run()  # whatever is made once is made now

@@ -171,7 +171,7 @@ def test_foreign_bytes_after_a_blank_header_are_not_removed(
 @pytest.mark.parametrize(
     ("field", "value", "reason"),
     [
-        ("layout_version", 2, "version"),
+        ("layout_version", 3, "version"),
         ("layout_version", 0xFFFF_FFFF, "version"),
         ("layout_digest", 1, "digest"),
         ("segment_bytes", 4096, "size"),

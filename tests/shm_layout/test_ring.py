@@ -135,7 +135,7 @@ def test_received_and_lost_is_what_was_sent(
 
 def test_trade_in_the_ring_alone_keeps_its_place(pair: Pair) -> None:
     pair.publish(1)
-    pair.writer.publish(2, TO_RING, 0, *linked(2)[:5], bytes(64))
+    pair.writer.publish(2, TO_RING, 0, *linked(2)[:5], bytes(64), 0)
     pair.publish(3)
     out = records(8)
     assert pair.reader.drain(0, out)[0] == 3

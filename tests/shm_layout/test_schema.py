@@ -20,8 +20,6 @@ from tests.shm_layout.compiler import STRICT, compiled, output
 LAYOUTS = {layout.name: layout for layout in schema.LAYOUTS}
 PICTURE = Path(__file__).parent / "layout.txt"
 ADVICE = "run `python -m shm_layout.picture --write` and read the difference"
-SECTIONS = ("owner", "counters", "directory", "latest", "ring", "histograms")
-
 every_layout = pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
 
 
@@ -125,7 +123,8 @@ def test_absent_values_have_sentinels_that_no_value_can_be() -> None:
 
 
 def test_codes_are_distinct_and_named() -> None:
-    for prefix in ("KIND", "SOURCE", "LINK", "STATE", "REASON", "FLAG", "FEED_KIND"):
+    kinds = ("KIND", "SOURCE", "LINK", "STATE", "REASON", "FLAG", "FEED_KIND")
+    for prefix in (*kinds, "COMMAND", "RESULT"):
         named: dict[int, str] = getattr(codes, f"{prefix}_NAMES")
         values = [
             value
@@ -207,6 +206,12 @@ def test_sections_follow_each_other_without_overlap(capacities: Capacities) -> N
         + schema.DIRECTORY.size_bytes
         + capacities.instruments * schema.INSTRUMENT.size_bytes,
         "latest": plan.latest_offset + capacities.instruments * schema.SLOT.size_bytes,
+        "funding": plan.funding_offset
+        + capacities.instruments * schema.SLOT.size_bytes,
+        "liveness": plan.liveness_offset + capacities.instruments * 8,
+        "commands": plan.commands_offset
+        + schema.COMMANDS.size_bytes
+        + limits.COMMANDS_MAX * schema.REGISTER.size_bytes,
         "ring": plan.ring_offset
         + schema.RING.size_bytes
         + capacities.ring_slots * limits.RECORD_BYTES,
@@ -214,10 +219,11 @@ def test_sections_follow_each_other_without_overlap(capacities: Capacities) -> N
         + schema.HISTOGRAMS.size_bytes
         + capacities.histograms * schema.HISTOGRAM.size_bytes,
     }
-    starts = [getattr(plan, f"{name}_offset") for name in SECTIONS]
+    starts = list(plan.offsets().values())
+    assert list(ends) == list(schema.SECTIONS)
     assert starts[0] == schema.HEADER.size_bytes
     for name, following in zip(
-        SECTIONS, [*starts[1:], plan.segment_bytes], strict=True
+        schema.SECTIONS, [*starts[1:], plan.segment_bytes], strict=True
     ):
         assert ends[name] <= following < ends[name] + limits.SECTION_ALIGNMENT
     for start in starts[1:]:

@@ -85,7 +85,7 @@ class Client:
         while True:
             try:
                 message = json.loads(await self.frame())
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue
             if isinstance(message, dict):
                 return message
@@ -112,7 +112,7 @@ class Client:
         """Return the data of every message of a channel that arrived so far."""
         found = []
         for frame in self.frames:
-            with contextlib.suppress(ValueError):
+            with contextlib.suppress(ValueError, RecursionError):
                 message = json.loads(frame)
                 if isinstance(message, dict) and message.get("channel") == channel:
                     found.append(message.get("data"))

@@ -42,6 +42,22 @@ def test_gap_is_a_hole_in_the_chain_of_aster() -> None:
     aster.play(scenario, DEPTH)
 
 
+def test_gap_is_a_hole_in_the_nonces_of_lighter() -> None:
+    async def scenario(simulation: Simulation, stream: lighter.Stream) -> None:
+        last = (await stream.next("update/order_book"))["order_book"]
+        simulation.inject("gap")
+        while True:
+            told = (await stream.next("update/order_book"))["order_book"]
+            if told["begin_nonce"] != last["nonce"]:
+                break
+            last = told
+        assert told["begin_nonce"] > last["nonce"]
+        following = (await stream.next("update/order_book"))["order_book"]
+        assert following["begin_nonce"] == told["nonce"]
+
+    lighter.play(scenario, "order_book/1")
+
+
 def test_gap_is_a_number_that_deltas_of_paradex_leave_out() -> None:
     async def scenario(simulation: Simulation, client: Client) -> None:
         last = (await paradex.event(client, "book")).seq

@@ -51,7 +51,7 @@ def test_written_fault_reads_back(name: str) -> None:
         ("mute@3s+", "duration: expected a time"),
         ("mute@1s@2s", "cannot read"),
         ("muet", "did you mean mute?"),
-        ("explode", "kinds: mute, drop, refuse"),
+        ("explode", "kinds: mute, drop, life"),
         ("drop(how=bang)", "argument how: expected one of rst, fin, mid, close"),
         ("burst(rate=fast)", "argument rate: expected a number"),
         ("burst(rate=nan)", "argument rate: expected 0.01 to 1000"),

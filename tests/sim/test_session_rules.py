@@ -20,7 +20,6 @@ from tests.support import MS
 PINGED = ("aster", "extended", "paradex")  # by protocol frames
 IMPATIENT = Limits(ping_s=30 * MS, pong_s=30 * MS)
 PATHS = {
-    "extended": "/orderbooks/BTC-USD",
     "paradex": "?sbeSchemaId=1&sbeSchemaVersion=1",
 }
 

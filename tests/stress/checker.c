@@ -1,12 +1,13 @@
 /* checker.c - a reader at full speed: every record is checked for a mix of two.
  *
  *     checker latest PATH MILLISECONDS INSTRUMENTS
+ *     checker funding PATH MILLISECONDS INSTRUMENTS
  *     checker ring PATH
  *     checker word PATH MILLISECONDS
  *
- * `latest` and `ring` read records whose every field is one number (linked.py). `word`
- * watches the first word of a file that should only ever be one of two values. Each
- * prints one JSON object.
+ * `latest`, `funding` and `ring` read records whose every field is one number
+ * (linked.py), `funding` from the slots of the newest funding. `word` watches the first
+ * word of a file that should only ever be one of two values. Each prints one JSON object.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -69,7 +70,8 @@ static int is_whole(const struct fh_quote *quote)
         quote->ask == (double)n && quote->ask_size == (double)n;
 }
 
-static int latest(const char *path, int64_t milliseconds, uint64_t instruments)
+static int latest(const char *path, int64_t milliseconds, uint64_t instruments,
+                  int (*read_slot)(const fh_view *, uint64_t, void *))
 {
     uint64_t size, newest[64] = {0};
     number read = 0, torn = 0, reversed = 0, distinct = 0, busy = 0;
@@ -81,7 +83,7 @@ static int latest(const char *path, int64_t milliseconds, uint64_t instruments)
         for (unsigned i = 0; i < 4096; i++) {
             struct fh_quote quote;
             uint64_t instrument = i % instruments;
-            int found = fh_latest_read(&view, instrument, &quote);
+            int found = read_slot(&view, instrument, &quote);
             busy += found < 0;
             if (found <= 0)
                 continue;
@@ -150,7 +152,11 @@ int main(int count, char **arguments)
 {
     pin();
     if (count == 5 && strcmp(arguments[1], "latest") == 0)
-        return latest(arguments[2], atoll(arguments[3]), (uint64_t)atoll(arguments[4]));
+        return latest(arguments[2], atoll(arguments[3]), (uint64_t)atoll(arguments[4]),
+                      fh_latest_read);
+    if (count == 5 && strcmp(arguments[1], "funding") == 0)
+        return latest(arguments[2], atoll(arguments[3]), (uint64_t)atoll(arguments[4]),
+                      fh_funding_read);
     if (count == 3 && strcmp(arguments[1], "ring") == 0)
         return ring(arguments[2]);
     if (count == 4 && strcmp(arguments[1], "word") == 0)

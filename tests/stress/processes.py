@@ -20,7 +20,16 @@ from typing import Any
 
 import numpy as np
 
-from shm_layout import LINK_DOWN, LINK_UP, Reader, SlotUnreadable, Writer, _twin, schema
+from shm_layout import (
+    LINK_DOWN,
+    LINK_UP,
+    Reader,
+    SlotUnreadable,
+    Writer,
+    _twin,
+    _twin_reader,
+    schema,
+)
 from shm_layout.limits import RECORD_BYTES, Capacities
 from tests.stress.linked import CAPACITIES, ROLE, Checker, quote
 from tests.support import MS, wait_until
@@ -263,7 +272,7 @@ def overtaken(instance: str, rounds: int, is_careless: int) -> Facts:
     pin(-1)
     reader = Reader.attach(instance, ROLE, 30_000 * MS)
     wait_until(lambda: reader.head() > 0, 30_000 * MS, "the first record")
-    vars(_twin)["SLOT_RETRIES_MAX"] = 8  # each of its tries waits for a lap here
+    vars(_twin_reader)["SLOT_RETRIES_MAX"] = 8  # each of its tries waits for a lap here
     kind = Careless if is_careless else Slow
     slow = kind(reader._mapping, reader.plan.geometry())
     checker = Checker()

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from shm_layout import Reader, SegmentError
-from tests.support import Program, Programs
+from tests.support import WATCHDOG_S, Program, Programs
 
 # Lives until SIGTERM, as a feed does, with a segment and its heartbeat.
 FEED = """
@@ -88,6 +88,8 @@ def supervise(
     instance: str,
     children: Mapping[str, tuple[str, ...]],
     options: Mapping[str, Any] | None = None,
+    *,
+    limit_s: float = WATCHDOG_S,
     **settings: int,
 ) -> Program:
     """Start a supervisor over these children; settings are its configuration's."""
@@ -97,7 +99,7 @@ def supervise(
         "options": options or {},
         "settings": {"backoff_first_ms": 20, "backoff_max_ms": 50, **settings},
     }
-    return programs.python("-c", _SUPERVISE, json.dumps(plan))
+    return programs.python("-c", _SUPERVISE, json.dumps(plan), limit_s=limit_s)
 
 
 def owner_pid(instance: str, role: str) -> int:

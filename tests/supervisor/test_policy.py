@@ -62,7 +62,23 @@ def test_spent_budget_disables_until_its_retry() -> None:
     restart = policy.after_exit(0, 4 * NS_PER_MS)
     assert restart.is_disabled
     assert restart.at_ns == (4 + 5_000) * NS_PER_MS
-    assert not policy.after_exit(0, restart.at_ns).is_disabled, "a new budget"
+
+
+def test_retry_that_fails_is_disabled_again_until_one_was_healthy() -> None:
+    policy = make(restarts_max=3, disabled_retry_ms=300_000, healthy_ms=60_000)
+    delays_ms(policy, 3)
+    at_ns = policy.after_exit(0, 4 * NS_PER_MS).at_ns
+    for _ in range(10):
+        ended_ns = at_ns + 59_999 * NS_PER_MS
+        restart = policy.after_exit(at_ns, ended_ns)
+        assert restart.is_disabled
+        assert restart.at_ns - ended_ns == 300_000 * NS_PER_MS
+        at_ns = restart.at_ns
+    now_ns = at_ns + 60_000 * NS_PER_MS
+    assert not policy.after_exit(at_ns, now_ns).is_disabled, "it was healthy"
+    for _ in range(2):
+        assert not policy.after_exit(now_ns, now_ns).is_disabled, "a new budget"
+    assert policy.after_exit(now_ns, now_ns).is_disabled
 
 
 def test_deaths_outside_the_window_cost_no_budget() -> None:

@@ -61,7 +61,24 @@ def test_no_limit_is_none_in_either_spelling(text: str, version_2: Path) -> None
 
 def test_host_without_control_groups_has_no_limit(tmp_path: Path) -> None:
     assert resources.memory(tmp_path).limit_bytes is None
-    assert resources.oom_kills(tmp_path) == 0
+    host = tmp_path / "vmstat"
+    assert resources.oom_kills(tmp_path, host) == 0
+    host.write_text("nr_free_pages 1\noom_kill 7\n")
+    assert resources.oom_kills(tmp_path, host) == 7, "the host counts for all groups"
+
+
+def test_kill_for_memory_is_known_for_two_samples() -> None:
+    counts = [5]
+    watch = resources.OomWatch(lambda: counts[-1])
+    assert not watch.has_killed(), "what was before does not count"
+    counts.append(6)
+    assert watch.has_killed()
+    watch.sample(1)
+    assert watch.has_killed(), "a sample between the kill and the end hides nothing"
+    watch.sample(2)
+    assert watch.has_killed(), "one sample a second"
+    watch.sample(resources.OOM_SAMPLE_NS + 1)
+    assert not watch.has_killed()
 
 
 def test_host_answers() -> None:

@@ -13,7 +13,6 @@ from feedhandler.supervisor.leftovers import (
     find_holders,
     instance_of,
     open_holder,
-    role_of,
 )
 from feedhandler.supervisor.stop import stop_instance
 from shm_layout import identity
@@ -30,9 +29,7 @@ def start_feed(programs: Programs, instance: str, role: str = ROLE) -> int:
     return program.pid
 
 
-def test_names_of_segments_tell_instance_and_role() -> None:
-    assert role_of("/fh.a-b.hyperliquid") == "feed:hyperliquid"
-    assert role_of("/fh.a-b.runner") == "runner"
+def test_name_of_a_segment_tells_its_instance() -> None:
     assert instance_of("/fh.a-b.runner") == "a-b"
 
 
@@ -91,3 +88,20 @@ def test_segment_of_a_killed_writer_is_removed_without_a_signal(
     assert stop_instance(instance, said.append)
     assert not said, "there was nobody to stop"
     assert not segment_paths(instance)
+
+
+def test_program_that_reads_is_neither_ended_nor_its_segment_removed(
+    instance: str, programs: Programs
+) -> None:
+    strategy = start_feed(programs, instance, "reader:strategy")
+    assert not stop_instance(instance, print), "nothing of ours was there"
+    start_feed(programs, instance)
+    assert stop_instance(instance, lambda text: None)
+    assert owner_pid(instance, "reader:strategy") == strategy
+    assert [path.name for path in segment_paths(instance)] == [
+        f"fh.{instance}.reader-strategy"
+    ]
+    programs.started[0].kill()
+    start_feed(programs, instance)
+    assert stop_instance(instance, lambda text: None)
+    assert not segment_paths(instance), "a dead reader's segment is removed"

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
+CONT = 0x0
 TEXT = 0x1
 BINARY = 0x2
 CLOSE = 0x8

@@ -6,7 +6,11 @@ import pytest
 
 from feedhandler.errors import UsageError
 from feedhandler.transport.address import check_address
-from feedhandler.transport.errors import parse_retry_after
+from feedhandler.transport.errors import (
+    TransportError,
+    parse_retry_after,
+    status_error,
+)
 
 
 @pytest.mark.parametrize(
@@ -63,3 +67,54 @@ def test_retry_after_is_between_nothing_and_five_minutes(
     text: str | None, seconds: int
 ) -> None:
     assert parse_retry_after(text) == seconds
+
+
+DATE = "Sat, 21 Nov 2026 12:00:00 GMT"
+
+
+@pytest.mark.parametrize(
+    ("text", "date", "seconds"),
+    [
+        ("Sat, 21 Nov 2026 12:00:30 GMT", DATE, 30),
+        ("Sat, 21 Nov 2026 11:59:30 GMT", DATE, 0),
+        ("Sat, 21 Nov 2026 18:00:00 GMT", DATE, 300),
+        ("Sat, 21 Nov 2026 12:00:30 GMT", "soon", 0),
+        ("Sat, 21 Nov 2026 12:00:30 GMT", None, 0),
+        ("Sat, 21 Nov 2026 12:00:30", DATE, 0),
+        ("Sat, 99 Nov 99999 12:00:30 GMT", DATE, 0),
+        ("Sat, 21 Nov 2026 12:00:30 GMT" * 100, DATE, 0),
+        ("5", "soon", 5),
+    ],
+)
+def test_retry_after_as_a_time_counts_from_the_date_of_its_answer(
+    text: str, date: str | None, seconds: int
+) -> None:
+    assert parse_retry_after(text, date) == seconds
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "wait_s", "penalty_s"),
+    [
+        (418, {}, 120, 120),
+        (418, {"Retry-After": "0"}, 120, 120),
+        (418, {"Retry-After": "7"}, 7, 7),
+        (418, {"Retry-After": "9999999"}, 300, 300),
+        (429, {}, 0, 10),
+        (429, {"Retry-After": "3"}, 3, 3),
+        (429, {"Retry-After": "30"}, 30, 30),
+        (503, {"Retry-After": "30"}, 30, 30),
+        (503, {}, 0, 0),
+        (403, {}, 0, 0),
+        (500, {}, 0, 0),
+    ],
+)
+def test_status_tells_how_long_to_stay_away(
+    status: int, headers: dict[str, str], wait_s: int, penalty_s: int
+) -> None:
+    error = status_error("text", status, headers.get, b"body")
+    assert (error.label, error.status, error.body) == ("http_status", status, b"body")
+    assert (error.retry_after_s, error.penalty_s) == (wait_s, penalty_s)
+
+
+def test_refusal_of_our_own_penalises_nobody() -> None:
+    assert TransportError("rate_limited", "not sent", 0, 60).penalty_s == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,15 @@ from feedhandler.transport import rest
 from feedhandler.transport.errors import TransportError
 from tests.support import ROOT, free_port
 from tests.transport.raw_server import Handler, serve
+
+
+async def request(method: str, url: str, body: bytes = b"", **options: Any) -> bytes:
+    """Return the body of one answer over a client of its own."""
+    client = rest.RestClient()
+    try:
+        return (await client.request(method, url, body, **options)).body
+    finally:
+        await client.close()
 
 
 def says(*parts: bytes) -> Handler:
@@ -38,7 +48,7 @@ def ask(handler: Handler, timeout_s: float = 5.0) -> bytes:
     async def test() -> bytes:
         async with serve(handler) as port:
             url = f"http://127.0.0.1:{port}/info"
-            return await rest.request("POST", url, b"{}", timeout_s=timeout_s)
+            return await request("POST", url, b"{}", timeout_s=timeout_s)
 
     return asyncio.run(test())
 
@@ -110,13 +120,22 @@ def test_answer_that_never_ends_is_a_timeout() -> None:
 
 def test_refused_port_is_a_connect_error() -> None:
     with pytest.raises(TransportError) as caught:
-        asyncio.run(rest.request("GET", f"http://127.0.0.1:{free_port()}/"))
+        asyncio.run(request("GET", f"http://127.0.0.1:{free_port()}/"))
     assert caught.value.label == "connect_error"
+
+
+def test_credentials_in_an_address_are_in_no_error() -> None:
+    url = f"http://user:hidden@127.0.0.1:{free_port()}/x?token=secret"
+    with pytest.raises(TransportError) as caught:
+        asyncio.run(request("GET", url))
+    assert "hidden" not in str(caught.value)
+    assert "secret" not in str(caught.value)
+    assert "127.0.0.1" in str(caught.value)
 
 
 def test_plain_address_elsewhere_is_refused() -> None:
     with pytest.raises(UsageError):
-        asyncio.run(rest.request("GET", "http://example.invalid/"))
+        asyncio.run(request("GET", "http://example.invalid/"))
 
 
 def test_feed_process_does_not_import_aiohttp_at_its_start() -> None:

@@ -17,6 +17,7 @@ from tests.transport import raw_server
 from tests.transport.raw_server import (
     BINARY,
     CLOSE,
+    CONT,
     PING,
     PONG,
     TEXT,
@@ -305,6 +306,32 @@ def test_ping_of_the_session_and_pong_of_the_protocol_are_on_the_wire() -> None:
             (PONG, b"are you there"),
             (TEXT, b'{"method":"ping"}'),
         }
+
+    run(test())
+
+
+def test_pings_and_pongs_go_out_while_a_frame_is_only_half_there() -> None:
+    async def test() -> None:
+        received: list[tuple[int, bytes]] = []
+
+        async def handle(
+            reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        ) -> None:
+            half = header(TEXT, 3, fin=False) + b"abc" + frame(PING, b"1")
+            await open_stream(reader, writer, half + header(CONT, 1_000) + b"de")
+            while True:  # nothing more is ever sent
+                received.append(await raw_server.read_frame(reader))
+
+        async with serve(handle) as port:
+            client = Client()
+            connection = await client.open(f"ws://127.0.0.1:{port}/ws")
+            for count in range(1, 4):
+                assert connection.send_now(f"ping {count}")
+                await wait_until_async(lambda n=count: len(received) > n, WAIT_S)  # type: ignore[misc]
+            await connection.end()
+            assert client.frames == []
+        assert received[0] == (PONG, b"1")
+        assert received[1:4] == [(TEXT, f"ping {n}".encode()) for n in (1, 2, 3)]
 
     run(test())
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from feedhandler.errors import UsageError
+from feedhandler.identity import USER_AGENT
 from feedhandler.transport import websocket
 from feedhandler.transport.errors import TransportError
 from feedhandler.transport.websocket import connect
@@ -145,6 +146,8 @@ def test_answer_that_is_no_upgrade_is_a_connect_error(text: bytes) -> None:
         (429, b"Retry-After: -1\r\n", 0),
         (503, b"Retry-After: soon\r\n", 0),
         (502, b"", 0),
+        (429, b"Retry-After: 7\r\nRetry-After: 9\r\n", 7),
+        (429, b"Date: x\r\nDate: y\r\n", 0),
     ],
 )
 def test_other_status_is_told_with_the_wait_it_asks_for(
@@ -154,6 +157,49 @@ def test_other_status_is_told_with_the_wait_it_asks_for(
     error = refusal_by(answers(head + headers + b"\r\n"))
     assert (error.label, error.status) == ("http_status", status)
     assert error.retry_after_s == wait_s
+
+
+def test_ban_is_told_with_two_minutes_and_what_it_says() -> None:
+    head = b"HTTP/1.1 418 Reason\r\nContent-Length: 6\r\n\r\nbanned"
+    error = refusal_by(answers(head))
+    assert (error.status, error.retry_after_s, error.body) == (418, 120, b"banned")
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        (None, f"User-Agent: {USER_AGENT}"),
+        ({"Origin": "https://a.example"}, f"User-Agent: {USER_AGENT}"),
+        ({"Origin": "https://a.example"}, "Origin: https://a.example"),
+        ({"user-agent": "Mozilla/5.0 (X11)"}, "User-Agent: Mozilla/5.0 (X11)"),
+    ],
+)
+def test_upgrade_says_who_we_are_once(
+    headers: dict[str, str] | None, expected: str
+) -> None:
+    received: list[bytes] = []
+
+    async def handle(
+        reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        received.append(await raw_server.read_request(reader))
+        writer.write(raw_server.accept(received[0]))
+        await reader.read()
+
+    async def test() -> None:
+        async with serve(handle) as port:
+            await open_and_end(f"ws://127.0.0.1:{port}/ws", headers=headers)
+
+    asyncio.run(test())
+    lines = received[0].decode().split("\r\n")
+    assert expected in lines
+    assert sum(line.lower().startswith("user-agent:") for line in lines) == 1
+
+
+def test_header_that_breaks_the_upgrade_is_refused_before_anything_is_sent() -> None:
+    url = f"ws://127.0.0.1:{free_port()}/ws"
+    with pytest.raises(UsageError):
+        asyncio.run(open_and_end(url, headers={"Origin": "a\r\nX-Evil: 1"}))
 
 
 def test_redirect_is_not_followed() -> None:

@@ -7,12 +7,8 @@ frame they belong to. hyperliquid/frames/PROVENANCE.md says where each came from
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from math import isnan, nan
-from pathlib import Path
-from typing import Any
 
-import msgspec
 import pytest
 
 from feedhandler.events import (
@@ -30,25 +26,27 @@ from feedhandler.events import (
     TradeEvent,
     UnsubscribedEvent,
 )
-from feedhandler.venues._base import Options
+from feedhandler.venues._base import Options, Subscription
 from feedhandler.venues.hyperliquid import VENUE, decode
+from tests.venues.frames import (
+    HOUR_NS,
+    MS,
+    NEXT_HOUR_NS,
+    WALL_NS,
+    comparable,
+    directory,
+    forms,
+    lines,
+)
 
-FRAMES = Path(__file__).parent / "hyperliquid" / "frames"
-MS = 1_000_000
-HOUR_NS = 3_600_000_000_000
-# 2026-07-25 17:20:09 UTC: after every recorded frame, and not on the hour.
-WALL_NS = 1_785_000_009_000 * MS
-NEXT_HOUR_NS = 1_785_002_400_000 * MS
+FRAMES = directory("hyperliquid")
 
 
 def frames(name: str) -> list[bytes]:
     """Return what the server sent, frame by frame, of a fixture."""
-    body = (FRAMES / name).read_bytes().strip()
-    if not name.endswith(".jsonl"):
-        return [body]
     found = []
-    for line in body.splitlines():
-        value = json.loads(line)
+    for line in lines("hyperliquid", name):
+        value = json.loads(line) if name.endswith(".jsonl") else {}
         if "msg" not in value:
             found.append(line)
         elif value.get("dir") != "send":
@@ -56,16 +54,17 @@ def frames(name: str) -> list[bytes]:
     return found
 
 
-def quote(
-    symbol: str,
-    time_ms: int,
-    bid: float,
-    bid_size: float,
-    ask: float,
-    ask_size: float,
-    flags: int = 0,
-) -> QuoteEvent:
-    return QuoteEvent(symbol, time_ms * MS, 0, bid, bid_size, ask, ask_size, flags)
+def quote(symbol: str, time_ms: int, *touch: float) -> QuoteEvent:
+    bid, bid_size, ask, ask_size = touch
+    return QuoteEvent(symbol, time_ms * MS, 0, bid, bid_size, ask, ask_size)
+
+
+def top(symbol: str, time_ms: int, *touch: float) -> QuoteEvent:
+    """Return the quote that a whole image is reduced to."""
+    event = quote(symbol, time_ms, *touch)
+    event.flags = FLAG_SNAPSHOT
+    event.is_depth = True
+    return event
 
 
 def trade(
@@ -89,8 +88,8 @@ PARSE_ERROR = (
     "Error parsing JSON into valid websocket request: "
     '{"method":"subscribe","xsubscription":{"type":"bbo","coin":"SOL"}}'
 )
-BANANA = quote("BANANA", 1730160007687, 59.8, 3.4, 59.811, 2.9, FLAG_SNAPSHOT)
-SHIA = quote("SHIA", 1730160007687, nan, nan, nan, nan, FLAG_SNAPSHOT)
+BANANA = top("BANANA", 1730160007687, 59.8, 3.4, 59.811, 2.9)
+SHIA = top("SHIA", 1730160007687, nan, nan, nan, nan)
 SPOT_162 = quote("@162", 1750948919838, 0.97925, 4144.6, 0.97934, 50.0)
 ONE_ELEMENT = quote("BTC", 1750948919838, 107575.0, 3.87947, nan, nan)
 MOODENG = funding("MOODENG", 0.00004863, 0.19963, 0.1995, 0.19957, 18617460.0)
@@ -145,29 +144,17 @@ EXPECTED: dict[str, list[list[Event]]] = {
     "ws_error_parse.json": [[RefusalEvent("malformed", "", PARSE_ERROR)]],
     "ws_first_text_frame.txt": [[NoticeEvent("hello")]],
     "ws_l2book_aggregated_with_spread.json": [
-        [quote("BTC", 1785000001000, 64990.0, 12.1, 65010.0, 9.7, FLAG_SNAPSHOT)]
+        [top("BTC", 1785000001000, 64990.0, 12.1, 65010.0, 9.7)]
     ],
     "ws_l2book_btc_20levels.json": [
-        [
-            quote(
-                "BTC",
-                1757130041083,
-                111065.0,
-                6.98048,
-                111066.0,
-                4.48632,
-                FLAG_SNAPSHOT,
-            )
-        ]
+        [top("BTC", 1757130041083, 111065.0, 6.98048, 111066.0, 4.48632)]
     ],
     "ws_l2book_empty.json": [[SHIA]],
     "ws_l2book_exchange_hype.jsonl": [
         [AckEvent("l2Book:HYPE")],
-        [quote("HYPE", 1764842873555, 34.967, 2.85, 34.969, 1473.06, FLAG_SNAPSHOT)],
+        [top("HYPE", 1764842873555, 34.967, 2.85, 34.969, 1473.06)],
     ],
-    "ws_l2book_fast.json": [
-        [quote("BTC", 1785000000500, 65000.0, 1.2, 65001.0, 0.7, FLAG_SNAPSHOT)]
-    ],
+    "ws_l2book_fast.json": [[top("BTC", 1785000000500, 65000.0, 1.2, 65001.0, 0.7)]],
     "ws_misc_tardis_2024.jsonl": [
         [trade("FXS", 1730160015113, 1.9008, 10.5, SIDE_ASK, 611279506717453)],
         [trade("FXS", 1730160059558, 1.9014, 9.1, SIDE_ASK, 809065877559592)],
@@ -203,25 +190,11 @@ EXPECTED: dict[str, list[list[Event]]] = {
 ELSEWHERE = {"ws_recording_btc_20250126.jsonl", "ws_requests.jsonl"}
 
 
-def comparable(events: Sequence[Event]) -> list[Any]:
-    """Return events as values that compare equal when NaN stands in for NaN."""
-    return [
-        (type(event).__name__, [None if value != value else value for value in row])
-        for event in events
-        for row in [msgspec.structs.astuple(event)]
-    ]
-
-
 @pytest.mark.parametrize("name", sorted(EXPECTED))
-@pytest.mark.parametrize("kind", ["bytes", "bytearray", "str"])
-def test_frame_means_what_the_protocol_says(name: str, kind: str) -> None:
-    found = frames(name)
-    assert len(found) == len(EXPECTED[name])
-    for frame, expected in zip(found, EXPECTED[name], strict=True):
-        given: bytes | bytearray | str = frame
-        if kind != "bytes":
-            given = bytearray(frame) if kind == "bytearray" else frame.decode()
-        assert comparable(decode(given, WALL_NS)) == comparable(expected)
+def test_frame_means_what_the_protocol_says(name: str) -> None:
+    for frame, expected in zip(frames(name), EXPECTED[name], strict=True):
+        for form in forms(frame):
+            assert comparable(decode(form, WALL_NS)) == comparable(expected)
 
 
 def test_every_frame_file_has_an_expected_result() -> None:
@@ -239,14 +212,13 @@ def test_recording_gives_the_best_bid_and_ask_of_each_book_frame() -> None:
         book_count += 1
         data = message["data"]
         bids, asks = data["levels"]
-        expected = quote(
+        expected = top(
             "BTC",
             data["time"],
             max(float(level["px"]) for level in bids),
             float(bids[0]["sz"]),
             min(float(level["px"]) for level in asks),
             float(asks[0]["sz"]),
-            FLAG_SNAPSHOT,
         )
         assert comparable(events) == comparable([expected])
     assert book_count == 46
@@ -283,34 +255,50 @@ def test_null_mid_is_absent() -> None:
 # --- What we send -------------------------------------------------------------------
 
 
+def wanted(options: Options) -> list[Subscription]:
+    return VENUE.subscriptions("BTC", options)
+
+
 def test_requests_are_those_of_the_protocol() -> None:
-    documented = (FRAMES / "ws_requests.jsonl").read_text().splitlines()
-    fast = Options("depth", fast=True, trades=True)
-    slow = Options("depth", fast=False, trades=False)
-    wanted = [
-        subscription
-        for options in (Options(), fast, slow)
-        for subscription in VENUE.subscriptions("BTC", options)
-    ]
-    assert {row.request for row in wanted} <= set(documented)
-    assert wanted[0].cancel in documented
+    documented = set((FRAMES / "ws_requests.jsonl").read_text().splitlines())
+    rows = wanted(Options("both")) + wanted(Options("depth", fast=False))
+    assert {VENUE.request([row.topic], 1) for row in rows} <= documented
+    assert VENUE.request([rows[0].topic], 1, is_end=True) in documented
     assert VENUE.ping() in documented
 
 
-def test_quote_comes_first_and_liveness_is_always_there() -> None:
-    keys = [row.key for row in VENUE.subscriptions("BTC", Options(trades=False))]
-    assert keys == ["bbo:BTC", "activeAssetCtx:BTC"]
-    assert [row.is_book for row in VENUE.subscriptions("BTC", Options())] == [
-        True,
-        False,
-        False,
-    ]
+@pytest.mark.parametrize(
+    ("options", "keys"),
+    [
+        (Options("bbo", trades=False), ["bbo:BTC", "activeAssetCtx:BTC"]),
+        (Options("bbo"), ["bbo:BTC", "activeAssetCtx:BTC", "trades:BTC"]),
+        (Options("depth"), ["l2Book:BTC", "activeAssetCtx:BTC", "trades:BTC"]),
+        (
+            Options("both"),
+            ["bbo:BTC", "l2Book:BTC", "activeAssetCtx:BTC", "trades:BTC"],
+        ),
+    ],
+)
+def test_books_come_first_and_liveness_is_always_there(
+    options: Options, keys: list[str]
+) -> None:
+    assert [row.key for row in wanted(options)] == keys
+
+
+def test_each_stream_says_what_it_carries() -> None:
+    carried = [row.carries for row in wanted(Options("both"))]
+    assert carried == ["bbo", "depth", "liveness", "trades"]
+
+
+def test_coarse_books_are_never_asked_for() -> None:
+    topics = [row.topic for row in wanted(Options("both"))]
+    assert not any("nSigFigs" in topic or "mantissa" in topic for topic in topics)
 
 
 def test_normalised_ack_matches_its_request() -> None:
-    (wanted, _) = VENUE.subscriptions("BTC", Options("depth", trades=False))
+    (book, *_) = wanted(Options("depth"))
     ack = (
         b'{"channel":"subscriptionResponse","data":{"method":"subscribe","subscription":'
         b'{"mantissa":null,"coin":"BTC","nSigFigs":null,"fast":true,"type":"l2Book"}}}'
     )
-    assert decode(ack, WALL_NS) == (AckEvent(wanted.key),)
+    assert decode(ack, WALL_NS) == (AckEvent(book.key),)

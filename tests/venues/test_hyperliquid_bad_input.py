@@ -7,7 +7,6 @@ the session lives on, and the next good frame is taken.
 from __future__ import annotations
 
 import json
-from collections import Counter
 from typing import Any
 
 import pytest
@@ -21,41 +20,12 @@ from feedhandler.events import (
     QuoteEvent,
     TradeEvent,
 )
-from feedhandler.feed.session import Session, Timing
 from feedhandler.venues._base import Options
 from feedhandler.venues.hyperliquid import VENUE
+from tests.venues.fed import Fed
+from tests.venues.frames import MS, WALL_NS
 
-MS = 1_000_000
-SECOND = 1_000 * MS
-WALL_MS = 1_785_000_009_000
-TIMING = Timing(
-    stale_ns=10 * SECOND,
-    first_data_ns=10 * SECOND,
-    ack_ns=5 * SECOND,
-    read_timeout_ns=30 * SECOND,
-    ping_interval_ns=25 * SECOND,
-    session_limit_ns=86_400 * SECOND,
-    subscribe_gap_ns=0,
-)
-
-
-class Fed:
-    """A session of BTC that has published one quote, and what it counted since."""
-
-    def __init__(self) -> None:
-        self.counted: Counter[str] = Counter()
-        self.session = Session(
-            VENUE, ["BTC"], Options(), TIMING, {}, self._count, 1, WALL_MS * MS
-        )
-        self.session.opened(1, WALL_MS * MS)
-        assert self.receive(bbo())
-        self.counted.clear()
-
-    def _count(self, name: str, amount: int) -> None:
-        self.counted[name] += amount
-
-    def receive(self, frame: bytes) -> list[Any]:
-        return list(self.session.receive(frame, 1))
+WALL_MS = WALL_NS // MS
 
 
 def bbo(
@@ -92,6 +62,12 @@ def raw(text: str) -> bytes:
 
 
 GOOD = bbo()
+
+
+def start() -> Fed:
+    return Fed(VENUE, "BTC", GOOD)
+
+
 DEEP = b'{"channel":"bbo","x":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
 
 REJECTED: dict[str, tuple[bytes, str]] = {
@@ -191,7 +167,7 @@ REJECTED: dict[str, tuple[bytes, str]] = {
 @pytest.mark.parametrize("name", REJECTED)
 def test_bad_frame_is_counted_once_and_nothing_else_is_lost(name: str) -> None:
     frame, reason = REJECTED[name]
-    fed = Fed()
+    fed = start()
     assert fed.receive(frame) == []
     assert fed.counted == {f"rejected.{reason}": 1}
     assert fed.session.ending is None
@@ -211,7 +187,7 @@ def test_bad_frame_is_counted_once_and_nothing_else_is_lost(name: str) -> None:
 def test_frame_that_is_well_formed_but_not_usable_is_counted(
     name: str, frame: bytes | None, counted: dict[str, int] | None
 ) -> None:
-    fed = Fed()
+    fed = start()
     ack = (
         b'{"channel":"subscriptionResponse","data":{"method":"subscribe",'
         b'"subscription":{"type":"candle","coin":"BTC"}}}'
@@ -221,14 +197,14 @@ def test_frame_that_is_well_formed_but_not_usable_is_counted(
 
 
 def test_unknown_channel_is_counted_once_for_each_name() -> None:
-    fed = Fed()
+    fed = start()
     for name in ("a", "b", "a", "a"):
         fed.receive(b'{"channel":"%s","data":[1]}' % name.encode())
     assert fed.counted == {"rejected.unknown_type": 2}
 
 
 def only_quote(frame: bytes) -> QuoteEvent:
-    fed = Fed()
+    fed = start()
     (event,) = fed.receive(frame)
     assert isinstance(event, QuoteEvent)
     return event
@@ -280,7 +256,7 @@ def test_price_far_from_the_last_is_published() -> None:
     "bad", [("x", "1"), ("98", "nan"), ("0", "1"), {"px": "98"}, None, 5, ("1e13", "1")]
 )
 def test_bad_deep_level_is_left_out_and_counted(bad: Any) -> None:
-    fed = Fed()
+    fed = start()
     frame = book([("99", "3"), bad, ("97", "1")], [("101", "1"), bad])
     (event,) = fed.receive(frame)
     assert (event.bid, event.ask) == (99.0, 101.0)
@@ -288,7 +264,7 @@ def test_bad_deep_level_is_left_out_and_counted(bad: Any) -> None:
 
 
 def test_unsorted_book_shows_its_true_best_and_is_counted() -> None:
-    fed = Fed()
+    fed = start()
     (event,) = fed.receive(
         book([("98", "1"), ("99", "2")], [("102", "3"), ("101", "4")])
     )
@@ -318,15 +294,62 @@ def trades(*rows: dict[str, Any]) -> bytes:
     ],
 )
 def test_bad_trade_leaves_its_neighbours(row: dict[str, Any], reason: str) -> None:
-    fed = Fed()
+    fed = start()
     events = fed.receive(trades({"tid": 1}, {"tid": 2, **row}, {"tid": 3}))
     kept = [event.trade_id for event in events if isinstance(event, TradeEvent)]
     assert kept == [1, 3]
     assert fed.counted == {f"rejected.{reason}": 1}
 
 
+@pytest.mark.parametrize(
+    ("key", "bad", "reason"),
+    [
+        ("funding", "x", "number"),
+        ("funding", 0.1, "type"),
+        ("markPx", "1e13", "range"),
+        ("oraclePx", "nan", "number"),
+        ("midPx", True, "type"),
+        ("openInterest", "-1", "range"),
+    ],
+)
+def test_bad_part_of_a_context_leaves_the_others(
+    key: str, bad: Any, reason: str
+) -> None:
+    context = {
+        "funding": "0.0001",
+        "markPx": "100",
+        "oraclePx": "100",
+        "midPx": "100",
+        "openInterest": "5",
+    }
+    data = {"coin": "BTC", "ctx": {**context, key: bad}}
+    fed = start()
+    frame = json.dumps({"channel": "activeAssetCtx", "data": data}).encode()
+    (event,) = fed.receive(frame)
+    values = (
+        event.rate_per_hour,
+        event.mark_price,
+        event.oracle_price,
+        event.mid_price,
+        event.open_interest,
+    )
+    absent = [
+        name for name, value in zip(context, values, strict=True) if value != value
+    ]
+    assert absent == [key]
+    assert fed.counted == {f"rejected.{reason}": 1}
+
+
+def test_context_without_one_good_part_is_refused() -> None:
+    data = {"coin": "BTC", "ctx": {"funding": "x", "markPx": 5, "midPx": None}}
+    fed = start()
+    frame = json.dumps({"channel": "activeAssetCtx", "data": data}).encode()
+    assert fed.receive(frame) == []
+    assert fed.counted == {"rejected.number": 1}
+
+
 def test_trade_id_of_63_bits_stays_exact() -> None:
-    (event,) = Fed().receive(trades({"tid": (1 << 63) - 1}))
+    (event,) = start().receive(trades({"tid": (1 << 63) - 1}))
     assert event.trade_id == (1 << 63) - 1
 
 
@@ -339,7 +362,7 @@ def test_damaged_frame_never_yields_a_crossed_or_half_absent_quote(
     for _ in range(data.draw(st.integers(1, 4))):
         index = data.draw(st.integers(0, len(frame) - 1))
         frame[index] ^= 1 << data.draw(st.integers(0, 7))
-    fed = Fed()
+    fed = start()
     for event in fed.receive(bytes(frame[: data.draw(st.integers(0, len(frame)))])):
         if isinstance(event, QuoteEvent):
             assert not event.bid > event.ask
@@ -350,7 +373,20 @@ def test_damaged_frame_never_yields_a_crossed_or_half_absent_quote(
 
 @pytest.mark.parametrize("frame", [GOOD, book([("99", "1")], [("101", "1")])])
 def test_frame_cut_at_any_byte_is_refused(frame: bytes) -> None:
-    fed = Fed()
+    fed = start()
     for end in range(len(frame)):
         assert fed.receive(frame[:end]) == []
     assert sum(fed.counted.values()) == len(frame)
+
+
+@pytest.mark.parametrize(
+    ("ask", "time", "disputes"),
+    [("101", WALL_MS, 0), ("100.5", WALL_MS, 1), ("100.5", WALL_MS + 1, 0)],
+)
+def test_quote_and_book_of_one_block_must_agree(
+    ask: str, time: int, disputes: int
+) -> None:
+    fed = Fed(VENUE, "BTC", GOOD, Options("both"))
+    image = book([("100", "1.5")], [(ask, "2.5")])
+    fed.receive(image.replace(str(WALL_MS).encode(), str(time).encode()))
+    assert fed.counted["disputes"] == disputes

@@ -6,13 +6,8 @@ frame they belong to. lighter/frames/PROVENANCE.md says where each came from.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from math import isnan, nan
-from pathlib import Path
-from typing import Any
+from math import nan
 
-import msgspec
 import pytest
 
 from feedhandler.codec.frame import FrameError
@@ -33,21 +28,26 @@ from feedhandler.events import (
     TradeEvent,
     UnsubscribedEvent,
 )
-from feedhandler.venues._base import Options, find_market
+from feedhandler.venues._base import Options
 from feedhandler.venues.lighter import VENUE, decode
+from tests.venues.frames import (
+    HOUR_NS,
+    MS,
+    US,
+    WALL_NS,
+    comparable,
+    directory,
+    forms,
+    lines,
+)
 
-FRAMES = Path(__file__).parent / "lighter" / "frames"
-US = 1_000
-MS = 1_000_000
-HOUR_NS = 3_600_000_000_000
-# 2026-07-25 17:20:09 UTC: after every recorded frame, and not on the hour.
-WALL_NS = 1_785_000_009_000 * MS
+FRAMES = directory("lighter")
+DIGITS = 10  # of an open interest that was divided by hand
 
 
 def frames(name: str) -> list[bytes]:
     """Return what the server sent, frame by frame, of a fixture."""
-    body = (FRAMES / name).read_bytes().strip()
-    return body.splitlines() if name.endswith(".jsonl") else [body]
+    return lines("lighter", name)
 
 
 def book(
@@ -271,35 +271,12 @@ EXPECTED: dict[str, list[list[Event]]] = {
 ELSEWHERE = {"ws_requests.jsonl", "ws_ticker_partial_variants.jsonl"}
 
 
-def comparable(events: Sequence[Event]) -> list[Any]:
-    """Return events as values that compare equal, NaN to NaN, to ten digits."""
-    return [
-        (
-            type(event).__name__,
-            [
-                float(f"{value:.10g}") if is_rounded(value) else str(value)
-                for value in row
-            ],
-        )
-        for event in events
-        for row in [msgspec.structs.astuple(event)]
-    ]
-
-
-def is_rounded(value: object) -> bool:
-    return isinstance(value, float) and not isnan(value)
-
-
 @pytest.mark.parametrize("name", sorted(EXPECTED))
-@pytest.mark.parametrize("kind", ["bytes", "bytearray", "str"])
-def test_frame_means_what_the_protocol_says(name: str, kind: str) -> None:
-    found = frames(name)
-    assert len(found) == len(EXPECTED[name])
-    for frame, expected in zip(found, EXPECTED[name], strict=True):
-        given: bytes | bytearray | str = frame
-        if kind != "bytes":
-            given = bytearray(frame) if kind == "bytearray" else frame.decode()
-        assert comparable(decode(given, WALL_NS)) == comparable(expected)
+def test_frame_means_what_the_protocol_says(name: str) -> None:
+    for frame, expected in zip(frames(name), EXPECTED[name], strict=True):
+        for form in forms(frame):
+            found = decode(form, WALL_NS)
+            assert comparable(found, DIGITS) == comparable(expected, DIGITS)
 
 
 def test_every_frame_file_has_an_expected_result() -> None:
@@ -315,45 +292,48 @@ def test_ticker_without_sides_is_empty_and_without_an_object_refused() -> None:
         decode(without_object, WALL_NS)
 
 
-# --- Markets and requests -----------------------------------------------------------
+# --- What we send -------------------------------------------------------------------
 
 
 def test_requests_are_those_of_the_protocol() -> None:
-    documented = (FRAMES / "ws_requests.jsonl").read_text().splitlines()
-    bbo = VENUE.subscriptions("0", Options())
-    (depth, _) = VENUE.subscriptions("0", Options("depth", trades=False))
-    stats = VENUE.subscriptions("1", Options())[1]
-    sent = {bbo[0].request, bbo[2].request, stats.request, depth.request, depth.cancel}
-    assert sent <= set(documented)
+    documented = set((FRAMES / "ws_requests.jsonl").read_text().splitlines())
+    rows = VENUE.subscriptions("0", Options("both"))
+    books = [VENUE.request([row.topic], 1) for row in rows if row.is_book]
+    assert set(books) <= documented
+    assert VENUE.request(["trade/0"], 2) in documented
+    assert VENUE.request(["market_stats/1"], 3) in documented
+    assert VENUE.request([rows[1].topic], 4, is_end=True) in documented
     assert VENUE.ping() in documented
-    assert [row.key for row in bbo] == ["ticker:0", "market_stats:0", "trade:0"]
 
 
-def test_discovery_gives_ids_names_and_steps() -> None:
-    (market,) = VENUE.parse_markets(
-        (FRAMES / "rest_order_book_details.json").read_bytes()
-    )
-    assert (market.symbol, market.instrument, market.key) == ("ETH", "ETH-PERP", "0")
-    assert (market.tick, market.lot, market.is_active) == (0.01, 0.0001, True)
-    for name in ("ETH-PERP", "ETH", "0"):
-        assert find_market(VENUE, name, [market]) is market
+@pytest.mark.parametrize(
+    ("options", "keys"),
+    [
+        (Options("bbo", trades=False), ["ticker:0", "market_stats:0"]),
+        (Options("bbo"), ["ticker:0", "market_stats:0", "trade:0"]),
+        (Options("depth"), ["order_book:0", "market_stats:0", "trade:0"]),
+        (Options("both"), ["ticker:0", "order_book:0", "market_stats:0", "trade:0"]),
+    ],
+)
+def test_books_come_first_and_liveness_is_always_there(
+    options: Options, keys: list[str]
+) -> None:
+    assert [row.key for row in VENUE.subscriptions("0", options)] == keys
 
 
-def test_thousand_is_a_multiple_and_what_is_not_active_delisted() -> None:
-    row = {"symbol": "1000PEPE", "market_id": 4, "status": "inactive"}
-    (market,) = VENUE.parse_markets(json.dumps({"order_book_details": [row]}).encode())
-    assert (market.instrument, market.multiplier) == ("PEPE-PERP", 1000.0)
-    assert isnan(market.tick)
-    assert not market.is_active
+def test_each_stream_says_what_it_carries() -> None:
+    rows = VENUE.subscriptions("0", Options("both"))
+    assert [row.carries for row in rows] == ["bbo", "depth", "liveness", "trades"]
+    topics = [row.topic for row in rows]
+    assert topics == ["ticker/0", "order_book/0", "market_stats/0", "trade/0"]
 
 
-def test_only_an_id_can_be_followed_without_discovery() -> None:
-    assert find_market(VENUE, "1", []).market_id == "1"
-    assert find_market(VENUE, "BTC-PERP", []).market_id == ""
-
-
-@pytest.mark.parametrize("line", range(5))
-def test_error_envelope_is_no_discovery(line: int) -> None:
-    error = json.loads(frames("rest_errors.jsonl")[line])["body"]
-    with pytest.raises(FrameError):
-        VENUE.parse_markets(json.dumps(error).encode())
+def test_numbers_of_books_and_tickers_lie_on_one_line() -> None:
+    """Both number the venue's transactions: about a thousand a second, recorded."""
+    image = decode(frames("ws_order_book_snapshot_then_update_btc.jsonl")[0], WALL_NS)
+    (ticker,) = decode(frames("ws_ticker_subscribed_then_update_btc.jsonl")[1], WALL_NS)
+    assert isinstance(image[1], BookEvent)
+    assert isinstance(ticker, QuoteEvent)
+    steps = ticker.venue_sequence - image[1].sequence
+    seconds = (ticker.event_ns - image[1].event_ns) / 1e9
+    assert 900 < steps / seconds < 1_100

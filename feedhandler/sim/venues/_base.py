@@ -1,4 +1,4 @@
-"""What a simulated venue is to the rest of the simulator.
+"""What a simulated venue is to the rest of the simulator, and what all have in common.
 
 A venue is pure: it is given the market, times and what clients say, and returns frames.
 It opens no socket, waits for nothing and reads no clock but the one it is given.
@@ -17,20 +17,22 @@ topic its session holds.
 from __future__ import annotations
 
 import importlib
+import json
 import pkgutil
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from random import Random
 from types import MappingProxyType
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from feedhandler.sim.clock import Clock, ExchangeClock
 from feedhandler.sim.faults import FaultBoard
-from feedhandler.sim.ladder import Book, crossed, without
+from feedhandler.sim.ladder import EMPTY, Book, Grid, crossed, ladder, without
 from feedhandler.sim.limits import Budget, Limits
-from feedhandler.sim.market import Event, Market
-from feedhandler.sim.truth import Top
+from feedhandler.sim.market import Asset, Event, Market, Trade
+from feedhandler.sim.truth import Fact, Top
 
 CUT = 1006  # the code of a stream that ends without a closing frame
 HELLO, ACK, ERROR, PONG, REPLY, DATA = range(6)  # kinds of frames
@@ -44,6 +46,13 @@ class Frame(NamedTuple):
     channel: str = ""
     symbol: str = ""
     top: Top | None = None
+    facts: tuple[Fact, ...] = ()  # trades and funding that it tells
+
+    def falsified(self, fault: str) -> Frame:
+        """The frame as the truth log has it when a fault made it untrue."""
+        top = self.top and self.top._replace(fault=fault)
+        facts = tuple(fact._replace(fault=fault) for fact in self.facts)
+        return self._replace(top=top, facts=facts)
 
 
 class Push(NamedTuple):
@@ -84,7 +93,7 @@ class Session:
 
     path: str
     query: Mapping[str, str]
-    topics: set[Hashable] = field(default_factory=set)
+    topics: set[Any] = field(default_factory=set)
     ending: Ending | None = None
 
     def heard(self, now_s: float) -> None:
@@ -95,15 +104,34 @@ class Session:
         self.topics.clear()
 
 
+class Listed:
+    """One listed market: its grid, and its book before and under faults."""
+
+    def __init__(self, symbol: str, asset: Asset | None, grid: Grid) -> None:
+        self.symbol = symbol
+        self.asset = asset
+        self.grid = grid
+        self.market_book = EMPTY
+        self.book = EMPTY  # what all may see, where a side may be missing
+        self.shown = EMPTY  # what the streams say, which a fault may falsify
+        self.fault = ""  # that did so
+
+    def follow_market(self) -> None:
+        if self.asset is not None:
+            self.market_book = ladder(self.asset, self.grid)
+
+
 class Venue(ABC):
     """Base of the simulated venues."""
 
     name: ClassVar[str]
     stream_path: ClassVar[str]  # what clients are told; `open` decides what is accepted
-    rest_path: ClassVar[str]
+    rest_path: ClassVar[str] = ""  # clients are told the host, and add the path
     limits: ClassVar[Limits] = Limits()
     cadence: ClassVar[Mapping[str, float]]  # seconds between frames, by channel
     no_pong: ClassVar[Ending] = Ending(CUT)  # how a session ends whose pong is late
+    over: ClassVar[Ending] = Ending(1000)  # how one ends that has lived its time
+    books: ClassVar[tuple[str, ...]]  # how the channels begin that tell of books
 
     def __init__(
         self,
@@ -124,8 +152,16 @@ class Venue(ABC):
         self.board = FaultBoard()
         self.is_quiet = False  # the market is not looked at
         self.is_crossed = False
-        self.missing_side = ""
+        self.missing_side = ""  # `bid`, `ask` or `both`
         self.is_deaf = False  # subscriptions are accepted and not served
+        # Randomness of what the market does not say, and when each channel is due.
+        self._random = Random(f"{market.seed}:{self.name}")
+        self._due_s = dict.fromkeys(self.every_s, clock.monotonic_s())
+        self._list()
+
+    @abstractmethod
+    def _list(self) -> None:
+        """Set up what is listed, as the last step of making the venue."""
 
     def refusal(self, headers: Mapping[str, str]) -> Response | None:
         """Why a request or a new stream with these headers is turned away, or None."""
@@ -140,7 +176,17 @@ class Venue(ABC):
 
     def of_market(self, book: Book) -> Book:
         """The book as the market is under faults that are real to all who look."""
-        return without(book, self.missing_side) if self.missing_side else book
+        for side in ("bid", "ask"):
+            if self.missing_side in (side, "both"):
+                book = without(book, side)
+        return book
+
+    def look(self, listed: Listed) -> tuple[Book, str]:
+        """Look at the market anew; what the streams are to show, and its fault."""
+        if not self.is_quiet:
+            listed.follow_market()
+        listed.book = self.of_market(listed.market_book)
+        return self.of_stream(listed.book)
 
     def of_stream(self, book: Book) -> tuple[Book, str]:
         """The book as streams show it, and the fault that falsified it, if any."""
@@ -161,12 +207,42 @@ class Venue(ABC):
     def refresh(self) -> list[Push]:
         """Look at every book anew, after a fault or a quiet spell."""
 
-    @abstractmethod
     def next_tick_s(self) -> float:
         """Monotonic time of the next `on_tick`."""
+        return min(self._due_s.values())
 
-    @abstractmethod
-    def on_tick(self) -> list[Push]: ...
+    def on_tick(self) -> list[Push]:
+        """What is due by now."""
+        return [push for channel in self._due() for push in self._timed(channel)]
+
+    def _due(self) -> Iterator[str]:
+        """The channels whose time has come, each with its next time set."""
+        now_s = self.clock.monotonic_s()
+        for channel, due_s in self._due_s.items():
+            if due_s <= now_s:
+                self._due_s[channel] = now_s + self.every_s[channel]
+                yield channel
+
+    def _timed(self, channel: str) -> list[Push]:
+        """What a channel of the table of cadences sends at its time."""
+        return []
+
+    def is_muted(self, channel: str, symbol: str) -> bool:
+        """True if data of this channel and symbol is not to leave now."""
+        return any(
+            fault.kind == "mute"
+            and fault.touches(channel, symbol)
+            and (fault.word("what") != "books" or channel.startswith(self.books))
+            for fault in self.board.active()
+        )
+
+    def rejects(self, channel: str, symbol: str) -> bool:
+        """True if a fault has the venue refuse this subscription."""
+        return self.board.find("reject", channel, symbol) is not None
+
+    def rest_top(self, request: Request) -> tuple[str, Top] | None:
+        """Symbol and top of the book that the answer to this request just told."""
+        return None
 
     @abstractmethod
     def rest(self, request: Request) -> Response: ...
@@ -181,6 +257,44 @@ class Venue(ABC):
     def wants_replay(self, session: Session) -> bool:
         """True if this session subscribed to something the recording serves."""
         return bool(session.topics)
+
+
+def dump(value: object) -> str:
+    """A value as JSON without needless space, as all venues write it."""
+    return json.dumps(value, separators=(",", ":"))
+
+
+def parse_json(text: str | bytes) -> Any:
+    """A client's JSON, or None: it may send anything, of any depth."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def shares(trade: Trade, touch_size: int) -> list[int]:
+    """The sizes of a trade's fills against a touch of this size."""
+    size = max(1, round(touch_size * trade.share))
+    count = min(trade.fills, size)
+    found = [size // count] * (count - 1)
+    return [*found, size - sum(found)]
+
+
+def invented(random: Random) -> Trade:
+    """A trade that the market never saw, for the time before the start."""
+    return Trade(random.random() < 0.5, random.uniform(0, 0.3), 1)
+
+
+def following(symbol: str, symbols: Iterable[str]) -> str:
+    """Another market's symbol: the next one, which a faulty frame may name."""
+    known = list(symbols)
+    index = known.index(symbol) if symbol in known else -1
+    return known[(index + 1) % len(known)]
+
+
+def past_ages_ms(random: Random, count: int, past_ms: int) -> list[int]:
+    """How long ago each of the invented trades was, the oldest first."""
+    return sorted(random.sample(range(500, past_ms), count), reverse=True)
 
 
 def _names() -> tuple[str, ...]:

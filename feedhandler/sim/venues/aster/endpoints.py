@@ -7,7 +7,8 @@ from random import Random
 from typing import Any
 
 from feedhandler.sim.faults import FaultBoard
-from feedhandler.sim.venues._base import Request, Response
+from feedhandler.sim.truth import Top
+from feedhandler.sim.venues._base import Request, Response, dump
 from feedhandler.sim.venues.aster import render
 from feedhandler.sim.venues.aster.listings import (
     Json,
@@ -17,7 +18,7 @@ from feedhandler.sim.venues.aster.listings import (
 )
 from feedhandler.sim.venues.aster.meter import Meter, Refusal
 from feedhandler.sim.venues.aster.perp import Perp
-from feedhandler.sim.venues.aster.render import HOUR_MS, dump
+from feedhandler.sim.venues.aster.render import HOUR_MS
 from feedhandler.sim.venues.aster.tamper import other_symbol
 
 PREFIXES = ("/fapi/v3/", "/fapi/v1/")
@@ -92,6 +93,24 @@ class Endpoints:
             return _told(400, wrong.body, headers)
         return _told(200, result, headers)
 
+    def top(self, request: Request, now_s: float) -> tuple[str, Top] | None:
+        """Symbol and top of the book that a request was answered with just now."""
+        name = _name(request.path)
+        if name not in ("depth", "ticker/bookTicker") or not request.query.get(
+            "symbol"
+        ):
+            return None
+        is_whole = name == "depth"
+        perp = (self._named if is_whole else self._said)(request.query)
+        age_s = self._age_s(perp) if is_whole else 0.0
+        book, update_id, time_ms, _ = perp.snapshot(now_s, age_s)
+        top = render.top_of(perp, time_ms, book)
+        fault = "old_snapshot" if age_s else ""
+        return perp.symbol, top._replace(fault=fault, sequence=update_id)
+
+    def _age_s(self, perp: Perp) -> float:
+        return OLD_S if self._board.find("old_snapshot", "depth", perp.symbol) else 0.0
+
     def _refused(
         self, refusal: Refusal, headers: dict[str, str], now_ms: int
     ) -> Response:
@@ -120,9 +139,7 @@ class Endpoints:
         limit = _integer(query, "limit", 500)
         if limit not in DEPTH_WEIGHTS:
             raise _Wrong(-4021, f"{limit} is not valid depth limit.")
-        is_old = self._board.find("old_snapshot", "depth", perp.symbol) is not None
-        age_s = OLD_S if is_old else 0.0
-        book, update_id, time_ms, _ = perp.snapshot(now_s, age_s)
+        book, update_id, time_ms, _ = perp.snapshot(now_s, self._age_s(perp))
         bids, asks = (
             [(level.price, level.size) for level in side[:limit]] for side in book
         )

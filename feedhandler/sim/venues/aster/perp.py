@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from random import Random
 from typing import NamedTuple
 
-from feedhandler.sim.ladder import EMPTY, Book, Level, ladder
+from feedhandler.sim.ladder import Book, Level
 from feedhandler.sim.market import Asset, Trade
+from feedhandler.sim.venues._base import Listed, shares
 from feedhandler.sim.venues.aster.listings import Listing
 from feedhandler.sim.venues.aster.tape import INSURANCE_FUND, Print, Tape
 
@@ -35,20 +36,13 @@ class Snapshot(NamedTuple):
     seen_s: float  # monotonic
 
 
-class Perp:
+class Perp(Listed):
     """One listed perp."""
 
     def __init__(self, listing: Listing, asset: Asset | None, first_trade: int) -> None:
-        self.symbol = listing.symbol
+        super().__init__(listing.symbol, asset, listing.grid)
         self.listing = listing
-        self.asset = asset
-        self.grid = listing.grid
         self.tape = Tape(first_trade)
-        # Books.
-        self.market_book = EMPTY
-        self.book = EMPTY  # what REST shows, where a side may be missing
-        self.shown = EMPTY  # what the streams show, which a fault may falsify
-        self.fault = ""
         # The last update of `shown`.
         self.update_id = 0
         self.changed_ms = 0  # the matching engine's time of it
@@ -58,10 +52,6 @@ class Perp:
     @property
     def is_funded(self) -> bool:
         return self.asset is not None
-
-    def follow_market(self) -> None:
-        if self.asset is not None:
-            self.market_book = ladder(self.asset, self.grid)
 
     def compare(self, shown: Book) -> tuple[dict[int, int], dict[int, int]]:
         """What changes, by side, when the streams show this book next."""
@@ -75,10 +65,7 @@ class Perp:
         side = self.book.asks if trade.buy else self.book.bids
         if not side:
             return []
-        size = max(1, round(side[0].size * trade.share))
-        count = min(trade.fills, size)
-        sizes = [size // count] * (count - 1)
-        sizes.append(size - sum(sizes))
+        sizes = shares(trade, side[0].size)
         prints = self.tape.add(side[0].price, sizes, time_ms, not trade.buy)
         if random.random() < LIQUIDATION_SHARE:
             # The insurance fund takes over a position: told, but no market trade.

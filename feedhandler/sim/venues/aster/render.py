@@ -6,24 +6,22 @@ sides, so the best bid is the last one. Nobody has recorded one; clients must so
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
+from typing import Any
 
-from feedhandler.sim.truth import Top
-from feedhandler.sim.venues._base import ACK, DATA, ERROR, Frame
-from feedhandler.sim.venues.aster.listings import Json, Listing, number_text
+from feedhandler.sim.ladder import Book
+from feedhandler.sim.truth import Fact, Fill, Funding, Top
+from feedhandler.sim.venues._base import ACK, DATA, ERROR, Frame, dump
+from feedhandler.sim.venues.aster.listings import LISTINGS, Json, Listing, number_text
 from feedhandler.sim.venues.aster.perp import Perp
 from feedhandler.sim.venues.aster.streams import Event, Stream
 from feedhandler.sim.venues.aster.tape import Aggregate, Candle, Print
 
+FUNDING_HOURS = {listing.symbol: listing.funding_hours for listing in LISTINGS}
 DAY_MS = 86_400_000
 HOUR_MS = 3_600_000
 SECOND_MS = 1000
 MINUTE_MS = 60_000
-
-
-def dump(value: object) -> str:
-    return json.dumps(value, separators=(",", ":"))
 
 
 def ack_frame(request_id: int | None, result: object = None) -> Frame:
@@ -35,23 +33,39 @@ def error_frame(error: Json) -> Frame:
 
 
 def data_frame(
-    stream: Stream, payload: object, combined: bool, symbol: str, top: Top | None
+    stream: Stream, payload: Any, combined: bool, symbol: str, top: Top | None
 ) -> Frame:
     """A payload as one stream carries it, bare or in the combined wrapper."""
     text = dump({"stream": stream.name, "data": payload} if combined else payload)
-    return Frame(text, DATA, stream.channel, symbol, top)
+    rows = payload if isinstance(payload, list) else [payload]
+    facts = tuple(fact for row in rows if (fact := fact_of(stream, row)) is not None)
+    return Frame(text, DATA, stream.channel, symbol, top, facts)
+
+
+def fact_of(stream: Stream, row: Json) -> Fact | None:
+    """What the truth log has of a payload that tells of a trade or of funding."""
+    kind = row.get("e")
+    if kind in ("trade", "aggTrade"):
+        side = "sell" if row["m"] else "buy"
+        number = str(row["t" if kind == "trade" else "a"])
+        return Fill(row["s"], row["p"], row["q"], side, number, row["T"])
+    if kind == "markPriceUpdate":
+        rate = float(row["r"]) if row["r"] else None
+        mark, oracle = float(row["p"]), float(row["i"])
+        return Funding(row["s"], rate, FUNDING_HOURS[row["s"]], mark, oracle, row["E"])
+    return None
 
 
 # Books.
 
 
-def top_of(perp: Perp, event_ms: int) -> Top:
-    """The top of the book as the streams show it."""
+def top_of(perp: Perp, event_ms: int, book: Book | None = None) -> Top:
+    """The top of a book, which is the one the streams show if none is given."""
     texts: list[str | None] = []
-    for side in (perp.shown.bids, perp.shown.asks):
+    for side in perp.shown if book is None else book:
         texts += _row(perp, side[0].price, side[0].size) if side else [None, None]
     bid, bid_size, ask, ask_size = texts
-    return Top(bid, bid_size, ask, ask_size, event_ms, perp.fault)
+    return Top(bid, bid_size, ask, ask_size, event_ms, perp.fault, perp.update_id)
 
 
 def quote(perp: Perp, now_ms: int) -> Json:

@@ -20,7 +20,6 @@ class Subscriber(Session):
     """One connection: the names it subscribed to, and how payloads are wrapped."""
 
     combined: bool = False
-    started_s: float = 0.0
     messages_per_second: int = 0  # 0 for any number
     names: dict[str, None] = field(default_factory=dict)  # in order, as listed
     said_s: deque[float] = field(default_factory=deque)  # at most one second's worth

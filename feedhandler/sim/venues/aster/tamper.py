@@ -8,7 +8,7 @@ delta has a negative size, which no book can hold.
 from __future__ import annotations
 
 from feedhandler.sim.faults import Fault, FaultBoard
-from feedhandler.sim.truth import Top
+from feedhandler.sim.venues._base import following
 from feedhandler.sim.venues.aster.listings import LISTINGS, TRADING, Json
 from feedhandler.sim.venues.aster.streams import DIFF, PARTIAL, Stream
 
@@ -46,10 +46,10 @@ class Tamper:
         return turn % 2 == 0
 
     def falsify(
-        self, board: FaultBoard, stream: Stream, payload: Json, top: Top | None
-    ) -> tuple[Json, str, Top | None]:
-        """The payload as sent, the symbol it claims, and the top it shows."""
-        symbol = payload["s"]
+        self, board: FaultBoard, stream: Stream, payload: Json
+    ) -> tuple[Json, str]:
+        """The payload as sent, and the fault that falsified it, if any."""
+        symbol, fault = payload["s"], ""
         place = stream.channel, symbol
         if stream.kind in (DIFF, PARTIAL) and board.find("corrupt", *place):
             payload = {
@@ -57,18 +57,16 @@ class Tamper:
                 "b": _spoilt(payload["b"]),
                 "a": _spoilt(payload["a"]),
             }
-            top = top and top._replace(fault="corrupt")
+            fault = "corrupt"
         if board.find("wrong_symbol", *place):
-            symbol = other_symbol(symbol)
-            payload = {**payload, "s": symbol}
-            top = top and top._replace(fault="wrong_symbol")
-        return payload, symbol, top
+            payload = {**payload, "s": other_symbol(symbol)}
+            fault = "wrong_symbol"
+        return payload, fault
 
 
 def other_symbol(symbol: str) -> str:
     """Another market that trades."""
-    index = _TRADING.index(symbol) if symbol in _TRADING else -1
-    return _TRADING[(index + 1) % len(_TRADING)]
+    return following(symbol, _TRADING)
 
 
 def _spoilt(rows: list[list[str]]) -> list[list[str]]:

@@ -13,21 +13,22 @@ Doubts, where the protocol is not documented, and what was chosen:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from random import Random
 from typing import Any, ClassVar
 
-from feedhandler.sim.clock import Clock
 from feedhandler.sim.ladder import Book
 from feedhandler.sim.limits import Limits
-from feedhandler.sim.market import Event, Market, Trade
+from feedhandler.sim.market import Event
 from feedhandler.sim.truth import Top
 from feedhandler.sim.venues._base import (
+    Ending,
     Frame,
     Push,
     Request,
     Response,
     Session,
     Venue,
+    invented,
+    past_ages_ms,
 )
 from feedhandler.sim.venues.aster import commands, render
 from feedhandler.sim.venues.aster.commands import Command
@@ -61,12 +62,14 @@ PAST_TRADES = 40
 PAST_MS = 45_000
 LIQUIDATION_GAP_MS = 1000  # only the latest in a second is told
 STREAM_PATHS = ("/ws", "/stream")
+QUOTE_CHANNEL = "bookTicker"
 
 
 class Aster(Venue):
     name = "aster"
     stream_path = "/ws"
-    rest_path = ""  # clients are told the host, and add the path themselves
+    books = (QUOTE_CHANNEL, f"!{QUOTE_CHANNEL}", "depth")
+    over: ClassVar[Ending] = OVER
     # Nothing is documented on connections of one address; 200 streams are of one.
     limits: ClassVar[Limits] = Limits(
         connections_max=300,
@@ -91,32 +94,24 @@ class Aster(Venue):
         "kline": 0.25,
     }
 
-    def __init__(
-        self,
-        market: Market,
-        clock: Clock,
-        limits: Limits | None = None,
-        cadence: Mapping[str, float] | None = None,
-    ) -> None:
-        super().__init__(market, clock, limits, cadence)
+    def _list(self) -> None:
         self._tamper = Tamper()
         # Listed perps and their numbers.
-        self._random = Random(f"{market.seed}:{self.name}")
         self._update_id = FIRST_UPDATE
         self._perps: dict[str, Perp] = {}
         self._by_asset: dict[str, Perp] = {}
         # Streams: who is served, and what each has gathered.
-        self._due_s = dict.fromkeys(self.every_s, clock.monotonic_s())
         self._chains: dict[str, Chain] = {}
         self._teller = Teller()
         self._served: object = None  # what `_streams` was made from
         self._streams: tuple[Stream, ...] = ()
         self._changes = 0
         meter = Meter(self.allowed.rest_weight_per_minute)
-        self._endpoints = Endpoints(self._perps, market.seed, meter, self.board)
+        seed, assets = self.market.seed, self.market.assets
+        self._endpoints = Endpoints(self._perps, seed, meter, self.board)
         for listing in LISTINGS:
             first = FIRST_TRADE + self._random.randrange(1_000_000)
-            perp = Perp(listing, market.assets.get(listing.asset), first)
+            perp = Perp(listing, assets.get(listing.asset), first)
             self._perps[listing.symbol] = perp
             self._update(perp, self.time.now_ms())
             if listing.asset:
@@ -144,28 +139,19 @@ class Aster(Venue):
             pushes += self._update(perp, now_ms)
         return pushes
 
-    def next_tick_s(self) -> float:
-        return min(self._due_s.values())
-
     def on_tick(self) -> list[Push]:
-        now_s, now_ms = self.clock.monotonic_s(), self.time.now_ms()
-        self._end_old(now_s)
-        pushes: list[Push] = []
-        for cadence, due_s in self._due_s.items():
-            if due_s <= now_s:
-                self._due_s[cadence] = now_s + self.every_s[cadence]
-                for stream in self._held():
-                    if stream.cadence == cadence:
-                        pushes += self._timed(stream, now_ms)
+        pushes = super().on_tick()
         self._forget()
         return pushes
 
+    def _timed(self, channel: str) -> list[Push]:
+        now_ms = self.time.now_ms()
+        streams = (stream for stream in self._held() if stream.cadence == channel)
+        return [push for stream in streams for push in self._told(stream, now_ms)]
+
     def _update(self, perp: Perp, now_ms: int) -> list[Push]:
         """Look at the market anew, and number and note what changed."""
-        if not self.is_quiet:
-            perp.follow_market()
-        perp.book = self.of_market(perp.market_book)
-        shown, fault = self.of_stream(perp.book)
+        shown, fault = self.look(perp)
         bids, asks = perp.compare(shown)
         if not (bids or asks):
             return []
@@ -198,7 +184,7 @@ class Aster(Venue):
 
     # Streams at their time.
 
-    def _timed(self, stream: Stream, now_ms: int) -> list[Push]:
+    def _told(self, stream: Stream, now_ms: int) -> list[Push]:
         """What a stream sends at its time."""
         if stream.kind in (DIFF, PARTIAL):
             return self._books(stream, now_ms)
@@ -239,17 +225,16 @@ class Aster(Venue):
 
     def _push(self, stream: Stream, payload: Any, top: Top | None = None) -> list[Push]:
         """A payload for those who hold the stream, wrapped or not."""
-        symbol = stream.symbol
+        symbol, fault = stream.symbol, ""
         if isinstance(payload, dict) and "s" in payload:
-            payload, symbol, top = self._tamper.falsify(
-                self.board, stream, payload, top
-            )
+            payload, fault = self._tamper.falsify(self.board, stream, payload)
+            symbol = payload["s"]
         pushes = []
         for combined in (False, True):
             topic = Topic(stream.name, combined)
             if any(topic in session.topics for session in self.sessions):
                 frame = render.data_frame(stream, payload, combined, symbol, top)
-                pushes.append(Push(topic, frame))
+                pushes.append(Push(topic, frame.falsified(fault) if fault else frame))
         return pushes
 
     def _held(self) -> tuple[Stream, ...]:
@@ -286,10 +271,8 @@ class Aster(Venue):
     def _invent_past(self, perp: Perp) -> None:
         """Trades from before the start, so that REST has some to tell."""
         now_ms = self.time.now_ms()
-        ages_ms = self._random.sample(range(500, PAST_MS), PAST_TRADES)
-        for age_ms in sorted(ages_ms, reverse=True):
-            trade = Trade(self._random.random() < 0.5, self._random.uniform(0, 0.3), 1)
-            perp.fill(trade, now_ms - age_ms, self._random)
+        for age_ms in past_ages_ms(self._random, PAST_TRADES, PAST_MS):
+            perp.fill(invented(self._random), now_ms - age_ms, self._random)
 
     # What clients say.
 
@@ -302,8 +285,7 @@ class Aster(Venue):
         names = [name for name in text.split("/") if name]
         if len(names) > self.allowed.subscriptions_max:
             return None
-        now_s = self.clock.monotonic_s()
-        session = Subscriber(path, query, combined=combined, started_s=now_s)
+        session = Subscriber(path, query, combined=combined)
         session.messages_per_second = self.allowed.messages_per_second
         if not self.is_deaf:
             self._subscribe(session, names)
@@ -332,18 +314,12 @@ class Aster(Venue):
             names = {*session.names, *command.params}
             if len(names) > self.allowed.subscriptions_max:
                 return [render.error_frame(commands.invalid("too many parameters"))]
+            found = (parse(name, self._perps) for name in command.params)
+            if any(one and self.rejects(one.channel, one.symbol) for one in found):
+                return [render.error_frame(commands.invalid("unknown stream"))]
             self._subscribe(session, command.params)
         self._changes += 1
         return [render.ack_frame(command.request_id)]
-
-    def _end_old(self, now_s: float) -> None:
-        """End the sessions that have lived their time."""
-        for session in self.sessions:
-            assert isinstance(session, Subscriber)
-            is_over = now_s >= session.started_s + self.allowed.life_s
-            if is_over and session.ending is None:
-                session.end(OVER)
-                self._changes += 1
 
     def _subscribe(self, session: Subscriber, names: list[str]) -> None:
         """Serve these names too; a stream new to all starts its chain here."""
@@ -363,6 +339,9 @@ class Aster(Venue):
     def rest(self, request: Request) -> Response:
         now_s = self.clock.monotonic_s()
         return self._endpoints.answer(request, self.time.now_ms(), now_s)
+
+    def rest_top(self, request: Request) -> tuple[str, Top] | None:
+        return self._endpoints.top(request, self.clock.monotonic_s())
 
 
 VENUE = Aster

@@ -6,10 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import NamedTuple
 
-from feedhandler.sim.venues._base import Request, Response
+from feedhandler.sim.venues._base import Request, Response, dump, following
 from feedhandler.sim.venues.extended.listings import LISTINGS, Json, Listing, Perp
 from feedhandler.sim.venues.extended.render import (
-    dump,
     fixed,
     mark_text,
     price_text,
@@ -86,8 +85,9 @@ def answer(
 def about_next_market(request: Request, symbols: Sequence[str]) -> Request:
     """The request as if it had named the next market of the list."""
     parts = request.path.split("/")
-    following = dict(zip(symbols, [*symbols[1:], *symbols[:1]], strict=True))
-    path = "/".join(following.get(part, part) for part in parts)
+    path = "/".join(
+        following(part, symbols) if part in symbols else part for part in parts
+    )
     return request._replace(path=path)
 
 

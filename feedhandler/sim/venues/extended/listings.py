@@ -6,12 +6,14 @@ from collections import deque
 from random import Random
 from typing import Any, NamedTuple
 
-from feedhandler.sim.ladder import EMPTY, Book, Grid, Level, ladder
+from feedhandler.sim.ladder import EMPTY, Book, Grid, Level
 from feedhandler.sim.market import Asset
+from feedhandler.sim.venues._base import Listed
 
 Json = dict[str, Any]
 
 RECENT_TRADES = 50  # rows of the first TRADES frame in the recording of 2026-09
+PAST_BOOKS = 40  # how many changes the old snapshot of the fault is behind
 TICK_UNITS = 10  # a unit is a tenth of a tick: old levels lie off the new grid
 RESTING = 40  # a side; far orders that never move
 RESTING_BID, RESTING_BID_STEP = 0.8, 0.9  # of the price, and of the level before
@@ -50,34 +52,28 @@ LISTINGS = (
 )
 
 
-class Perp:
+class Perp(Listed):
     """One listed market: its grid, its books and its trades."""
 
     def __init__(self, listing: Listing, asset: Asset | None, seed: int) -> None:
-        self.symbol = listing.symbol
-        self.listing = listing
-        self.asset = asset
-        self.grid = Grid(
+        grid = Grid(
             price_decimals=listing.tick_decimals + 1,
             size_decimals=listing.size_decimals,
             multiplier=listing.multiplier,
             tick_units=TICK_UNITS,
         )
-        self.resting = EMPTY if asset is None else _resting(asset, self.grid, seed)
-        self.market_book = EMPTY
-        self.book = EMPTY  # what all may see, where a side may be missing
-        self.shown = EMPTY  # what the streams say, which a fault may falsify
-        self.fault = ""
+        super().__init__(listing.symbol, asset, grid)
+        self.listing = listing
+        self.resting = EMPTY if asset is None else _resting(asset, grid, seed)
+        self.past: deque[tuple[Book, int]] = deque(maxlen=PAST_BOOKS)  # with times
         self.trades: deque[Json] = deque(maxlen=RECENT_TRADES)
 
     def follow_market(self) -> None:
         """Take the book of the market, in front of the orders that never move."""
-        if self.asset is None:
-            return
-        near = ladder(self.asset, self.grid)
-        book = Book(near.bids + self.resting.bids, near.asks + self.resting.asks)
-        if book != self.market_book:
-            self.market_book = book
+        super().follow_market()
+        near, far = self.market_book, self.resting
+        if self.asset is not None:
+            self.market_book = Book(near.bids + far.bids, near.asks + far.asks)
 
 
 def _resting(asset: Asset, grid: Grid, seed: int) -> Book:

@@ -7,7 +7,6 @@ on the price and on the kind of frame alone, so that a seed gives the same text.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 
 from feedhandler.sim.ladder import Book, Level
@@ -20,10 +19,6 @@ COLLATERAL_DECIMALS = 6  # of USD: the longest writing of a price that was seen
 WRITINGS = 16
 _SPREAD = 0x9E3779B1  # odd: neighbouring prices are not written alike
 _SALTS = {SNAPSHOT: 0, DELTA: 5}
-
-
-def dump(value: object) -> str:
-    return json.dumps(value, separators=(",", ":"))
 
 
 def fixed(units: int, decimals: int) -> str:

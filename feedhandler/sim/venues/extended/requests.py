@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Container, Mapping
 from typing import Any, NamedTuple
 
@@ -53,14 +52,6 @@ class Topic(NamedTuple):
 class Refused(NamedTuple):
     code: int
     message: str
-
-
-def parse(text: str | bytes) -> Any:
-    """A client's JSON, or None: it may send anything, of any depth."""
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None
 
 
 def of_path(

@@ -13,15 +13,14 @@ from typing import Any, NamedTuple
 
 from feedhandler.sim.faults import Fault
 from feedhandler.sim.ladder import Book
-from feedhandler.sim.truth import Top
-from feedhandler.sim.venues._base import DATA, Frame, Session
+from feedhandler.sim.truth import Fact, Fill, Funding, Top
+from feedhandler.sim.venues._base import DATA, Frame, Session, dump, following
 from feedhandler.sim.venues.extended.listings import Json, Perp
 from feedhandler.sim.venues.extended.render import (
     DELTA,
     SNAPSHOT,
     book_data,
     delta_rows,
-    dump,
     size_text,
     size_units,
     snapshot_rows,
@@ -77,6 +76,20 @@ class Content(NamedTuple):
     kind: str = ""
     top: Top | None = None
 
+    @property
+    def facts(self) -> tuple[Fact, ...]:
+        """What the truth log has of data that is no book."""
+        if self.kind:
+            return ()
+        if isinstance(self.data, list):
+            return tuple(map(_fill, self.data))
+        symbol, rate = self.data["m"], self.data.get("f")
+        if rate is not None:
+            return (Funding(symbol, float(rate), 1, None, None, self.data["T"]),)
+        price, is_mark = float(self.data["p"]), not self.data["ts"]
+        mark, oracle = (price, None) if is_mark else (None, price)
+        return (Funding(symbol, None, 1, mark, oracle, self.time_ms),)
+
 
 class Writer:
     """Writes data frames for connections, as the active faults have it."""
@@ -95,6 +108,9 @@ class Writer:
         subscription.sent[symbol] = shown
         if self._is_active("old_snapshot", subscription, symbol):
             book, now_ms = subscription.first[symbol], subscription.since_ms
+            if book == shown and perp.past:  # the subscription is as young as that
+                book, now_ms = perp.past[0]
+                book = touch(book) if subscription.topic.option == "1" else book
             fault = "old_snapshot"
         bids, asks = (snapshot_rows(perp, side) for side in book)
         data = book_data(SNAPSHOT, symbol, bids, asks)
@@ -108,11 +124,11 @@ class Writer:
     ) -> Frame | None:
         """What is new in a book since the last frame of it, if anything is."""
         symbol = perp.symbol
-        sent, shown = subscription.sent[symbol], _image(subscription, perp)
+        sent, shown = subscription.sent.get(symbol), _image(subscription, perp)
         if sent == shown:
             return None
         is_old = self._is_active("old_snapshot", subscription, symbol)
-        is_whole = is_old or subscription.topic.option == "1"
+        is_whole = is_old or sent is None or subscription.topic.option == "1"
         write = self.snapshot if is_whole else self._delta
         frame = write(stream, subscription, perp, now_ms)
         return None if self._is_lost(stream, subscription, symbol) else frame
@@ -138,18 +154,23 @@ class Writer:
         """One frame under the next number."""
         topic = subscription.topic
         seq, stream.seq = stream.seq, stream.seq + 1
-        if self._is_active("wrong_symbol", subscription, symbol):
-            top = content.top and content.top._replace(fault="wrong_symbol")
-            content = content._replace(data=self.renamed(content.data), top=top)
+        is_wrong = self._is_active("wrong_symbol", subscription, symbol)
+        if is_wrong:
+            content = content._replace(data=self.renamed(content.data))
+            symbol = symbol and self._next(symbol)
         text = dump(_envelope(stream, topic, content, seq))
-        return Frame(text, DATA, topic.channel, symbol, content.top)
+        top = content.top and content.top._replace(sequence=seq)
+        frame = Frame(text, DATA, topic.channel, symbol, top, content.facts)
+        return frame.falsified("wrong_symbol") if is_wrong else frame
 
     def renamed(self, data: Any) -> Any:
         """The data under the name of the next market of the list."""
         if isinstance(data, list):
             return [self.renamed(row) for row in data]
-        index = self._symbols.index(data["m"]) + 1
-        return {**data, "m": self._symbols[index % len(self._symbols)]}
+        return {**data, "m": self._next(data["m"])}
+
+    def _next(self, symbol: str) -> str:
+        return following(symbol, self._symbols)
 
     def _book(
         self, stream: Stream, subscription: Subscription, perp: Perp, content: Content
@@ -183,6 +204,11 @@ def _corrupted(perp: Perp, row: Json, top: Top) -> Top:
     if row["p"] == top.ask:
         return top._replace(ask_size=row["c"])
     return top
+
+
+def _fill(row: Json) -> Fill:
+    side = "buy" if row["S"] == "BUY" else "sell"
+    return Fill(row["m"], row["p"], row["q"], side, str(row["i"]), row["T"])
 
 
 def _envelope(stream: Stream, topic: Topic, content: Content, seq: int) -> Json:

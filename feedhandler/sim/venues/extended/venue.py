@@ -11,13 +11,12 @@ number is `stream`'s, REST's answers are `info`'s.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from random import Random
 from typing import ClassVar, Final
 
-from feedhandler.sim.clock import Clock
 from feedhandler.sim.faults import Fault
 from feedhandler.sim.limits import Limits
-from feedhandler.sim.market import Event, Market, Trade
+from feedhandler.sim.market import Event, Trade
+from feedhandler.sim.truth import Top
 from feedhandler.sim.venues._base import (
     ACK,
     ERROR,
@@ -30,15 +29,20 @@ from feedhandler.sim.venues._base import (
     Response,
     Session,
     Venue,
+    dump,
+    invented,
+    parse_json,
+    shares,
 )
 from feedhandler.sim.venues.extended import info, requests
 from feedhandler.sim.venues.extended.listings import LISTINGS, RECENT_TRADES, Json, Perp
 from feedhandler.sim.venues.extended.render import (
-    dump,
+    SNAPSHOT,
     funding_data,
     price_data,
     price_text,
     size_text,
+    top_of,
 )
 from feedhandler.sim.venues.extended.requests import Refused, Topic, request_id
 from feedhandler.sim.venues.extended.stream import (
@@ -57,8 +61,9 @@ DATA_FIRST_EVERY = 3  # so often a v2 subscription's data comes before its answe
 
 class Extended(Venue):
     name = "extended"
-    stream_path = requests.V1
+    stream_path = requests.V2  # clients of v1 put its paths in the place of this
     rest_path = info.ROOT
+    books = ("orderbooks",)
     # No limit of streams is documented: these protect us. REST counts requests.
     limits: ClassVar[Limits] = Limits(
         connections_max=500,
@@ -80,21 +85,14 @@ class Extended(Venue):
         "funding-rates": 3600.0,
     }
 
-    def __init__(
-        self,
-        market: Market,
-        clock: Clock,
-        limits: Limits | None = None,
-        cadence: Mapping[str, float] | None = None,
-    ) -> None:
-        super().__init__(market, clock, limits, cadence)
-        self._random = Random(f"{market.seed}:{self.name}")
+    def _list(self) -> None:
         self._trade_ms = 0
         self._trade_number = 0
         self._perps: dict[str, Perp] = {}
         self._by_asset: dict[str, Perp] = {}
         for listing in LISTINGS:
-            perp = Perp(listing, market.assets.get(listing.asset), market.seed)
+            asset = self.market.assets.get(listing.asset)
+            perp = Perp(listing, asset, self.market.seed)
             self._perps[listing.symbol] = perp
             self._update(perp)
             if listing.asset:
@@ -102,8 +100,7 @@ class Extended(Venue):
         self._invent_past()
         self._live = {perp.symbol: perp for perp in self._by_asset.values()}
         self._writer = Writer(self._find, list(self._live))
-        timed = (name for name in self.every_s if name != "snapshot")
-        self._due_s = dict.fromkeys(timed, clock.monotonic_s())
+        del self._due_s["snapshot"]  # each subscription has its own
         self._due_s["funding-rates"] = self._next_funding_s()
 
     # The market.
@@ -144,26 +141,19 @@ class Extended(Venue):
             if is_heard or channel != "orderbooks.1"
         )
 
-    def on_tick(self) -> list[Push]:
-        now_s = self.clock.monotonic_s()
+    def _timed(self, channel: str) -> list[Push]:
+        if channel.startswith("orderbooks"):
+            return self._books(channel)
+        if channel == "funding-rates":
+            self._due_s[channel] = self._next_funding_s()
         pushes: list[Push] = []
-        for channel, due_s in self._due_s.items():
-            if due_s > now_s:
-                continue
-            self._due_s[channel] = now_s + self.every_s[channel]
-            if channel == "funding-rates":
-                self._due_s[channel] = self._next_funding_s()
-            if channel.startswith("orderbooks"):
-                pushes += self._books(channel, now_s)
-                continue
-            for perp in self._live.values():
-                content = self._content(channel, perp)
-                pushes += self._tell(channel, perp, content)
+        for perp in self._live.values():
+            pushes += self._tell(channel, perp, self._content(channel, perp))
         return pushes
 
-    def _books(self, channel: str, now_s: float) -> list[Push]:
+    def _books(self, channel: str) -> list[Push]:
         """The changes of a tick, and on v1 the fresh snapshots that are due."""
-        now_ms = self.time.now_ms()
+        now_s, now_ms = self.clock.monotonic_s(), self.time.now_ms()
         pushes: list[Push] = []
         for stream, subscription in self._subscriptions():
             if subscription.topic.channel != channel:
@@ -173,6 +163,8 @@ class Extended(Venue):
                 subscription.snapshot_due_s = now_s + self.every_s["snapshot"]
                 write = self._writer.snapshot
             for perp in subscription.perps:
+                if self.is_muted(channel, perp.symbol):
+                    continue  # before it gets a number: silence is no gap
                 frame = write(stream, subscription, perp, now_ms)
                 if frame is not None:
                     pushes.append(Push(stream.key, frame))
@@ -181,6 +173,8 @@ class Extended(Venue):
     def _tell(self, channel: str, perp: Perp, content: Content) -> list[Push]:
         """One frame for each connection that listens to a channel of a market."""
         pushes: list[Push] = []
+        if self.is_muted(channel, perp.symbol):
+            return []
         for stream, subscription in self._subscriptions():
             if subscription.topic.channel == channel and perp in subscription.perps:
                 frame = self._writer.frame(stream, subscription, perp.symbol, content)
@@ -209,20 +203,16 @@ class Extended(Venue):
         return self.clock.monotonic_s() + left_ms / 1000
 
     def _update(self, perp: Perp) -> None:
-        if not self.is_quiet:
-            perp.follow_market()
-        perp.book = self.of_market(perp.market_book)
-        perp.shown, perp.fault = self.of_stream(perp.book)
+        before = perp.book
+        perp.shown, perp.fault = self.look(perp)
+        if perp.book != before:
+            perp.past.append((before, self.time.now_ms()))
 
     def _fill(self, perp: Perp, trade: Trade, now_ms: int) -> list[Json]:
         """The rows of a trade against the book as it was before it."""
         side = perp.book.asks if trade.buy else perp.book.bids
         if not side:
             return []
-        size = max(1, round(side[0].size * trade.share))
-        count = min(trade.fills, size)
-        shares = [size // count] * (count - 1)
-        shares.append(size - sum(shares))
         rows = [
             {
                 "i": self._trade_id(now_ms),
@@ -233,7 +223,7 @@ class Extended(Venue):
                 "p": price_text(perp, side[0].price),
                 "q": size_text(perp, share),
             }
-            for share in shares
+            for share in shares(trade, side[0].size)
         ]
         perp.trades.extend(rows)
         return rows
@@ -255,8 +245,7 @@ class Extended(Venue):
             for _ in range(RECENT_TRADES)
         ]
         for time_ms, perp in sorted(past, key=lambda one: one[0]):
-            trade = Trade(self._random.random() < 0.5, self._random.uniform(0, 0.3), 1)
-            self._fill(perp, trade, time_ms)
+            self._fill(perp, invented(self._random), time_ms)
 
     # What clients say.
 
@@ -268,7 +257,8 @@ class Extended(Venue):
     def open(self, path: str, query: Mapping[str, str]) -> Session | None:
         if path == requests.V2:
             return Stream(path, query, version=2, seq=0)
-        if requests.of_path(path, query, self._live) is None:
+        topic = requests.of_path(path, query, self._live)
+        if topic is None or self._rejects(topic):
             return None
         return Stream(path, query)
 
@@ -278,10 +268,13 @@ class Extended(Venue):
             return []
         return self._subscribe(session, topic)
 
+    def _rejects(self, topic: Topic) -> bool:
+        return self.rejects(topic.channel, topic.symbol)
+
     def receive(self, session: Session, text: str | bytes) -> list[Frame]:
         if not isinstance(session, Stream) or session.version == 1:
             return []
-        request = requests.parse(text)
+        request = parse_json(text)
         if request is None:
             return [_error({}, *requests.PARSE_ERROR)]
         if not isinstance(request, dict):
@@ -302,6 +295,8 @@ class Extended(Venue):
         if method == "unsubscribe":
             session.subscriptions.pop(topic, None)
             return [_result(request, ACK)]
+        if self._rejects(topic):
+            return [_error(request, *requests.UNKNOWN_MARKET)]
         data = self._subscribe(session, topic)
         answer = _result(request, ACK, subscription=topic.id)
         session.asked += 1
@@ -326,6 +321,8 @@ class Extended(Venue):
             return self._past_trades(stream, subscription, now_ms)
         frames: list[Frame] = []
         for perp in perps:
+            if self.is_muted(topic.channel, perp.symbol):
+                continue
             if topic.scope == "orderbooks":
                 frame = self._writer.snapshot(stream, subscription, perp, now_ms)
             else:
@@ -339,10 +336,10 @@ class Extended(Venue):
     ) -> list[Frame]:
         """The replay of v2: the last trades, oldest first."""
         rows = [row for perp in subscription.perps for row in perp.trades]
-        if stream.version == 1 or not rows:
+        symbol = subscription.topic.symbol
+        if stream.version == 1 or not rows or self.is_muted("trades", symbol):
             return []
         content = Content(sorted(rows, key=_number)[-RECENT_TRADES:], now_ms)
-        symbol = subscription.topic.symbol
         return [self._writer.frame(stream, subscription, symbol, content)]
 
     # REST.
@@ -354,6 +351,15 @@ class Extended(Venue):
             request = info.about_next_market(request, list(self._live))
         now_ms = self.time.now_ms()
         return info.answer(request, self._perps, self.market.seed, now_ms)
+
+    def rest_top(self, request: Request) -> tuple[str, Top] | None:
+        *_, symbol, what = ("", *request.path.split("/"))
+        perp = self._live.get(symbol)
+        if what != "orderbook" or perp is None:
+            return None
+        if self._find("wrong_symbol", "rest", ""):
+            return None
+        return symbol, top_of(perp, perp.book, SNAPSHOT, self.time.now_ms(), "")
 
     # Faults.
 

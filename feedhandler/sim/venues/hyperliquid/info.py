@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from random import Random
 from typing import Any
 
-from feedhandler.sim.venues._base import Response
+from feedhandler.sim.venues._base import Response, dump
 from feedhandler.sim.venues.hyperliquid.listings import (
     Json,
     Perp,
@@ -14,7 +14,7 @@ from feedhandler.sim.venues.hyperliquid.listings import (
     spot_contexts,
     spot_meta,
 )
-from feedhandler.sim.venues.hyperliquid.render import context, dump, image, mid, rate
+from feedhandler.sim.venues.hyperliquid.render import context, image, mid, rate
 from feedhandler.sim.venues.hyperliquid.requests import normalise, topic_of
 
 HOUR_MS = 3_600_000
@@ -91,8 +91,8 @@ def _market_answer(
     topic = topic_of(subscription, perps) if subscription is not None else None
     if topic is None:
         return UNREADABLE
-    time_ms = perp.changed_ms if perp.is_replayed else now_ms
-    return Response(200, dump(image(perp, perp.book, topic, time_ms)))
+    book, time_ms = perp.told_by_rest(now_ms)
+    return Response(200, dump(image(perp, book, topic, time_ms)))
 
 
 def _funding_history(body: Json, perp: Perp, seed: int, now_ms: int) -> Response:

@@ -6,15 +6,16 @@ from collections import deque
 from collections.abc import Hashable
 from typing import Any, NamedTuple
 
-from feedhandler.sim.ladder import EMPTY, Book, Grid, ladder
+from feedhandler.sim.ladder import Book, Grid
 from feedhandler.sim.limits import RECENT_TRADES
 from feedhandler.sim.market import Asset
-from feedhandler.sim.venues._base import Frame
+from feedhandler.sim.venues._base import Frame, Listed
 
 Json = dict[str, Any]
 
 PRICE_DECIMALS = 6  # less the size decimals of the market
 PRICE_FIGURES = 5
+PAST_BOOKS = 40  # how many changes the old snapshot of the fault is behind
 
 
 class Listing(NamedTuple):
@@ -40,24 +41,22 @@ LISTINGS = (
 )
 
 
-class Perp:
+class Perp(Listed):
     """One listed perp: its grid, its books and what subscribers have of it."""
 
     def __init__(self, listing: Listing, asset: Asset | None) -> None:
-        self.symbol = listing.symbol
-        self.listing = listing
-        self.asset = asset
-        self.grid = Grid(
+        grid = Grid(
             price_decimals=PRICE_DECIMALS - listing.size_decimals,
             size_decimals=listing.size_decimals,
             multiplier=listing.multiplier,
             significant=PRICE_FIGURES,
         )
-        self.market_book = EMPTY  # of the market or the recording
-        self.book = EMPTY  # what all may see, where a side may be missing
-        self.shown = EMPTY  # what the stream says, which a fault may falsify
-        self.fault = ""
+        super().__init__(listing.symbol, asset, grid)
+        self.listing = listing
         self.changed_ms = 0  # venue's time of the last change of the touch
+        # Books that were, with their time, and whether REST tells the oldest now.
+        self.past: deque[tuple[Book, int]] = deque(maxlen=PAST_BOOKS)
+        self.is_rest_old = False
         self.trades: deque[Json] = deque(maxlen=RECENT_TRADES)
         # What was sent to all subscribers, to tell what is news to them.
         self.sent_touch: object = None
@@ -68,8 +67,14 @@ class Perp:
 
     def follow_market(self) -> None:
         """Take the book of the market, unless the recording has the word."""
-        if self.asset is not None and not self.is_replayed:
-            self.market_book = ladder(self.asset, self.grid)
+        if not self.is_replayed:
+            super().follow_market()
+
+    def told_by_rest(self, now_ms: int) -> tuple[Book, int]:
+        """The book that REST tells, and the time it has."""
+        if self.is_rest_old and self.past:
+            return self.past[0]
+        return self.book, self.changed_ms if self.is_replayed else now_ms
 
 
 def meta() -> Json:

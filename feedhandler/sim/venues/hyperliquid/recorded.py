@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from feedhandler.sim.ladder import Book, Level, decimal_units
 from feedhandler.sim.truth import Top
-from feedhandler.sim.venues._base import DATA, Frame
+from feedhandler.sim.venues._base import DATA, Frame, dump
 from feedhandler.sim.venues.hyperliquid.listings import Json, Perp
-from feedhandler.sim.venues.hyperliquid.render import dump
 
 
 def symbol_of(message: Json) -> str:

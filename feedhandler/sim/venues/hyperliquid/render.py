@@ -6,8 +6,8 @@ import json
 from typing import Any, NamedTuple
 
 from feedhandler.sim.ladder import Book, Level, aggregate, decimal_text
-from feedhandler.sim.truth import Top
-from feedhandler.sim.venues._base import DATA, ERROR, Frame
+from feedhandler.sim.truth import Fact, Fill, Funding, Top
+from feedhandler.sim.venues._base import DATA, ERROR, Frame, dump
 from feedhandler.sim.venues.hyperliquid.listings import Json, Perp
 
 FAST_LEVELS = 5
@@ -28,10 +28,6 @@ class Topic(NamedTuple):
         return f"{self.channel}:fast" if self.fast else self.channel
 
 
-def dump(value: object) -> str:
-    return json.dumps(value, separators=(",", ":"))
-
-
 def error_frame(text: str) -> Frame:
     return Frame(dump({"channel": "error", "data": text}), ERROR)
 
@@ -42,28 +38,44 @@ def bbo_frame(perp: Perp) -> Frame:
     return _frame(Topic("bbo", perp.symbol), data, top_of(perp, perp.changed_ms))
 
 
-def image_frame(perp: Perp, topic: Topic, time_ms: int) -> Frame:
-    data = image(perp, perp.shown, topic, time_ms)
+def image_frame(perp: Perp, book: Book, topic: Topic, time_ms: int) -> Frame:
+    data = image(perp, book, topic, time_ms)
     is_aggregated = topic.figures is not None
-    top = None if is_aggregated else top_of(perp, time_ms)
+    top = None if is_aggregated else top_of(perp, time_ms, book)
     return _frame(topic, data, top)
 
 
 def trades_frame(perp: Perp, rows: list[Json]) -> Frame:
-    return _frame(Topic("trades", perp.symbol), rows)
+    fills = tuple(
+        Fill(
+            perp.symbol,
+            row["px"],
+            row["sz"],
+            "buy" if row["side"] == "B" else "sell",
+            str(row["tid"]),
+            row["time"],
+        )
+        for row in rows
+    )
+    return _frame(Topic("trades", perp.symbol), rows, facts=fills)
 
 
 def context_frame(perp: Perp) -> Frame:
-    data = {"coin": perp.symbol, "ctx": context(perp)}
-    return _frame(Topic("activeAssetCtx", perp.symbol), data)
+    told = context(perp)
+    rate, mark, oracle = (float(told[key]) for key in ("funding", "markPx", "oraclePx"))
+    fact = Funding(perp.symbol, rate, 1, mark, oracle, event_ms=0)
+    data = {"coin": perp.symbol, "ctx": told}
+    return _frame(Topic("activeAssetCtx", perp.symbol), data, facts=(fact,))
 
 
 def mids_frame(mids: Json) -> Frame:
     return _frame(Topic("allMids"), {"mids": mids})
 
 
-def top_of(perp: Perp, time_ms: int) -> Top:
-    bid, ask = (_row(perp, side[0]) if side else {} for side in perp.shown)
+def top_of(perp: Perp, time_ms: int, book: Book | None = None) -> Top:
+    """The top of a book, which is the one that the stream says if none is given."""
+    sides = perp.shown if book is None else book
+    bid, ask = (_row(perp, side[0]) if side else {} for side in sides)
     return Top(
         bid.get("px"), bid.get("sz"), ask.get("px"), ask.get("sz"), time_ms, perp.fault
     )
@@ -133,9 +145,22 @@ def rate(value: float) -> str:
     return f"{value:.10f}".rstrip("0").ljust(3, "0")
 
 
-def _frame(topic: Topic, data: object, top: Top | None = None) -> Frame:
+def renamed(frame: Frame, symbol: str) -> Frame:
+    """The frame as it would name another coin, in every row of its data."""
+    message = json.loads(frame.text)
+    data = message["data"]
+    for row in data if isinstance(data, list) else [data]:
+        row["coin"] = symbol
+    facts = tuple(fact._replace(symbol=symbol) for fact in frame.facts)
+    told = frame._replace(text=dump(message), symbol=symbol, facts=facts)
+    return told.falsified("wrong_symbol")
+
+
+def _frame(
+    topic: Topic, data: object, top: Top | None = None, facts: tuple[Fact, ...] = ()
+) -> Frame:
     text = dump({"channel": topic.channel, "data": data})
-    return Frame(text, DATA, topic.cadence, topic.symbol, top)
+    return Frame(text, DATA, topic.cadence, topic.symbol, top, facts)
 
 
 def _row(perp: Perp, level: Level) -> dict[str, Any]:

@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Container
-from typing import Any
 
 from feedhandler.sim.venues.hyperliquid.listings import Json
 from feedhandler.sim.venues.hyperliquid.render import Topic
 
 MARKET_CHANNELS = ("bbo", "l2Book", "trades", "activeAssetCtx")
 _FIELDS = {"coin": str, "dex": str, "nSigFigs": int, "mantissa": int, "fast": bool}
-
-
-def parse(text: str | bytes) -> Any:
-    """A client's JSON, or None: it may send anything, of any depth."""
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None
 
 
 def normalise(subscription: object) -> Json | None:

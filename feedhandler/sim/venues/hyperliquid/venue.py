@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from random import Random
 from typing import Any, ClassVar, Final
 
-from feedhandler.sim.clock import Clock
-from feedhandler.sim.ladder import EMPTY
-from feedhandler.sim.limits import Limits
-from feedhandler.sim.market import Event, Market, Trade
+from feedhandler.sim.ladder import EMPTY, Book
+from feedhandler.sim.market import Event, Trade
+from feedhandler.sim.truth import Top
 from feedhandler.sim.venues._base import (
     ACK,
     HELLO,
@@ -26,6 +24,12 @@ from feedhandler.sim.venues._base import (
     Response,
     Session,
     Venue,
+    dump,
+    following,
+    invented,
+    parse_json,
+    past_ages_ms,
+    shares,
 )
 from feedhandler.sim.venues.hyperliquid import info, recorded
 from feedhandler.sim.venues.hyperliquid.listings import LISTINGS, Json, Perp
@@ -33,14 +37,15 @@ from feedhandler.sim.venues.hyperliquid.render import (
     Topic,
     bbo_frame,
     context_frame,
-    dump,
     error_frame,
     image_frame,
     mids_frame,
+    renamed,
+    top_of,
     trade_row,
     trades_frame,
 )
-from feedhandler.sim.venues.hyperliquid.requests import normalise, parse, topic_of
+from feedhandler.sim.venues.hyperliquid.requests import normalise, topic_of
 
 TRADE_ID_BITS = 50
 TRADE_ID_FACTOR = 0x2545F4914F6CD  # odd: ids are unique and in no order
@@ -55,8 +60,7 @@ INFO_PATHS: Final = ("/info", "/")
 class Hyperliquid(Venue):
     name = "hyperliquid"
     stream_path = "/ws"
-    rest_path = ""  # clients are told the host, and add the path themselves
-    limits: ClassVar[Limits] = Limits()
+    books = ("bbo", "l2Book")
     # Seen in 2026: slow images every 5 s, fast ones every 0.5 s. Contexts follow the
     # oracle, which changes about every 3 s, and the mark price.
     cadence: ClassVar[Mapping[str, float]] = {
@@ -66,21 +70,12 @@ class Hyperliquid(Venue):
         "allMids": 2.0,
     }
 
-    def __init__(
-        self,
-        market: Market,
-        clock: Clock,
-        limits: Limits | None = None,
-        cadence: Mapping[str, float] | None = None,
-    ) -> None:
-        super().__init__(market, clock, limits, cadence)
-        self._random = Random(f"{market.seed}:{self.name}")  # hashes and users
+    def _list(self) -> None:
         self._trade_count = 0
-        self._due_s = dict.fromkeys(self.every_s, clock.monotonic_s())
         self._perps: dict[str, Perp] = {}
         self._by_asset: dict[str, Perp] = {}
         for listing in LISTINGS:
-            perp = Perp(listing, market.assets.get(listing.asset))
+            perp = Perp(listing, self.market.assets.get(listing.asset))
             self._perps[listing.symbol] = perp
             self._update(perp, self.time.now_ms())
             if listing.asset:
@@ -98,8 +93,8 @@ class Hyperliquid(Venue):
         if event.trade is not None:
             rows = self._fill(perp, event.trade, now_ms)
             if rows:
-                push = Push(Topic("trades", perp.symbol), trades_frame(perp, rows))
-                pushes.append(push)
+                topic = Topic("trades", perp.symbol)
+                pushes.append(self._push(topic, trades_frame(perp, rows)))
         return pushes + self._update(perp, now_ms)
 
     def refresh(self) -> list[Push]:
@@ -110,20 +105,10 @@ class Hyperliquid(Venue):
             pushes += self._update(perp, time_ms)
         return pushes
 
-    def next_tick_s(self) -> float:
-        return min(self._due_s.values())
+    def _timed(self, channel: str) -> list[Push]:
+        return [push for topic in self._topics(channel) for push in self._told(topic)]
 
-    def on_tick(self) -> list[Push]:
-        now_s = self.clock.monotonic_s()
-        pushes: list[Push] = []
-        for channel, due_s in self._due_s.items():
-            if due_s <= now_s:
-                self._due_s[channel] = now_s + self.every_s[channel]
-                for topic in self._topics(channel):
-                    pushes += self._timed(topic)
-        return pushes
-
-    def _timed(self, topic: Topic) -> list[Push]:
+    def _told(self, topic: Topic) -> list[Push]:
         """What a topic sends at its time: contexts always, images when they changed."""
         if topic.channel == "l2Book":
             perp = self._perps[topic.symbol]
@@ -132,7 +117,20 @@ class Hyperliquid(Venue):
             if perp.is_replayed and topic == Topic("l2Book", perp.symbol):
                 return []  # the recording brings them
             perp.sent_images[topic] = perp.shown
-        return [Push(topic, frame) for frame in self._current(topic)]
+        return [self._push(topic, frame) for frame in self._current(topic)]
+
+    def _push(self, topic: Topic, frame: Frame) -> Push:
+        return Push(topic, self._named(frame))
+
+    def _named(self, frame: Frame) -> Frame:
+        """The frame, or one of another coin under that fault."""
+        fault = self.board.find("wrong_symbol", frame.channel, frame.symbol)
+        if fault is None or not frame.symbol:
+            return frame
+        return renamed(frame, self._other(frame.symbol))
+
+    def _other(self, symbol: str) -> str:
+        return following(symbol, (perp.symbol for perp in self._by_asset.values()))
 
     def _topics(self, cadence: str) -> list[Topic]:
         held: set[Any] = set()
@@ -142,30 +140,24 @@ class Hyperliquid(Venue):
 
     def _update(self, perp: Perp, now_ms: int) -> list[Push]:
         """Look at the market anew and tell the touch if it changed."""
-        if not self.is_quiet:
-            perp.follow_market()
-        perp.book = self.of_market(perp.market_book)
-        perp.shown, perp.fault = self.of_stream(perp.book)
+        perp.shown, perp.fault = self.look(perp)
         touch = [side[:1] for side in perp.shown]
         if touch == perp.sent_touch:
             return []
         perp.sent_touch = touch
         perp.changed_ms = now_ms
-        return [Push(Topic("bbo", perp.symbol), bbo_frame(perp))]
+        perp.past.append((perp.book, now_ms))
+        return [self._push(Topic("bbo", perp.symbol), bbo_frame(perp))]
 
     def _fill(self, perp: Perp, trade: Trade, now_ms: int) -> list[Json]:
         """The rows of a trade against the book as it was before it."""
         side = perp.book.asks if trade.buy else perp.book.bids
         if not side:
             return []
-        size = max(1, round(side[0].size * trade.share))
-        count = min(trade.fills, size)
-        shares = [size // count] * (count - 1)
-        shares.append(size - sum(shares))
         fill_hash = f"0x{self._random.getrandbits(256):064x}"
         taker = self._user()
         rows = []
-        for share in shares:
+        for share in shares(trade, side[0].size):
             row = trade_row(perp, trade.buy, side[0], share, now_ms)
             users = [taker, self._user()] if trade.buy else [self._user(), taker]
             self._trade_count += 1
@@ -180,10 +172,8 @@ class Hyperliquid(Venue):
     def _invent_past(self, perp: Perp) -> None:
         """Trades from before the start, so that the first frame can replay some."""
         now_ms = self.time.now_ms()
-        ages_ms = self._random.sample(range(500, PAST_MS), PAST_TRADES)
-        for age_ms in sorted(ages_ms, reverse=True):
-            trade = Trade(self._random.random() < 0.5, self._random.uniform(0, 0.3), 1)
-            self._fill(perp, trade, now_ms - age_ms)
+        for age_ms in past_ages_ms(self._random, PAST_TRADES, PAST_MS):
+            self._fill(perp, invented(self._random), now_ms - age_ms)
 
     def _current(self, topic: Topic) -> list[Frame]:
         """What a new subscriber of the topic gets at once."""
@@ -200,8 +190,19 @@ class Hyperliquid(Venue):
             return [bbo_frame(perp)]
         if perp.recorded_image is not None and topic == Topic("l2Book", perp.symbol):
             return [perp.recorded_image]
+        return [self._image(perp, topic)]
+
+    def _image(self, perp: Perp, topic: Topic) -> Frame:
+        """The image of now, or what a fault makes of it."""
+        place = topic.cadence, perp.symbol
         time_ms = perp.changed_ms if perp.is_replayed else self.time.now_ms()
-        return [image_frame(perp, topic, time_ms)]
+        old, old_ms = perp.past[0] if perp.past else (perp.shown, time_ms)
+        if self.board.find("old_snapshot", *place) and old != perp.shown:
+            return image_frame(perp, old, topic, old_ms).falsified("old_snapshot")
+        if self.board.find("corrupt", *place):
+            wrong = Book(perp.shown.bids[::-1], perp.shown.asks[::-1])
+            return image_frame(perp, wrong, topic, time_ms).falsified("corrupt")
+        return image_frame(perp, perp.shown, topic, time_ms)
 
     # What clients say.
 
@@ -211,7 +212,7 @@ class Hyperliquid(Venue):
     def receive(self, session: Session, text: str | bytes) -> list[Frame]:
         if not self.request_budget.take(1, self.clock.monotonic_s()):
             return [error_frame("Cannot send more than 2000 messages per minute.")]
-        request = parse(text)
+        request = parse_json(text)
         if not isinstance(request, dict):
             return [_unreadable(text)]
         method = request.get("method")
@@ -223,16 +224,17 @@ class Hyperliquid(Venue):
         if method not in ("subscribe", "unsubscribe") or subscription is None:
             return [_unreadable(text)]
         topic = topic_of(subscription, self._perps)
-        if topic is None:
+        is_wanted = method == "subscribe"
+        if topic is None or (is_wanted and self.rejects(topic.cadence, topic.symbol)):
             return [error_frame(f"Invalid subscription {dump(subscription)}")]
-        refusal = self._change(session, method == "subscribe", topic)
+        refusal = self._change(session, is_wanted, topic)
         if refusal:
             return [error_frame(refusal.format(dump(subscription)))]
         data = {"method": method, "subscription": subscription}
         answer = Frame(dump({"channel": "subscriptionResponse", "data": data}), ACK)
         if topic not in session.topics:
             return [answer]
-        return [answer, *self._current(topic)]
+        return [answer, *map(self._named, self._current(topic))]
 
     def _change(self, session: Session, add: bool, topic: Topic) -> str:
         """Add or remove a topic; returns why it was refused, or nothing."""
@@ -278,7 +280,7 @@ class Hyperliquid(Venue):
             return Response(404, "", "text/plain")
         if request.method != "POST":
             return Response(405, "", "text/plain")
-        body = parse(request.body)
+        body = parse_json(request.body)
         if not isinstance(body, dict):
             return info.UNREADABLE
         now_s = self.clock.monotonic_s()
@@ -291,7 +293,25 @@ class Hyperliquid(Venue):
 
     def _info(self, body: Json) -> Response:
         now_ms = self.time.now_ms()
+        symbol = body.get("coin")
+        if isinstance(symbol, str) and symbol in self._perps:
+            is_old = self.board.find("old_snapshot", "rest", symbol) is not None
+            self._perps[symbol].is_rest_old = is_old
+            if self.board.find("wrong_symbol", "rest", symbol):
+                body = {**body, "coin": self._other(symbol)}
         return info.answer(body, self._perps, self.market.seed, now_ms)
+
+    def rest_top(self, request: Request) -> tuple[str, Top] | None:
+        body = parse_json(request.body)
+        perp = self._perps.get(str(body.get("coin")))
+        if body.get("type") != "l2Book" or body.get("nSigFigs") or perp is None:
+            return None
+        if self.board.find("wrong_symbol", "rest", perp.symbol):
+            perp = self._perps[self._other(perp.symbol)]
+            return perp.symbol, top_of(perp, 0, perp.book)._replace(fault="")
+        book, time_ms = perp.told_by_rest(self.time.now_ms())
+        fault = "old_snapshot" if perp.is_rest_old else ""
+        return perp.symbol, top_of(perp, time_ms, book)._replace(fault=fault)
 
     # Replay.
 

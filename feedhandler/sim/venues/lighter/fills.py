@@ -6,6 +6,7 @@ from random import Random
 
 from feedhandler.sim.ladder import Level
 from feedhandler.sim.market import Trade
+from feedhandler.sim.venues._base import shares
 from feedhandler.sim.venues.lighter.listings import (
     QUOTE_DECIMALS,
     Instrument,
@@ -40,14 +41,10 @@ class Fills:
         side = instrument.book.asks if trade.buy else instrument.book.bids
         if not side:
             return []
-        size = max(1, round(side[0].size * trade.share))
-        count = min(trade.fills, size)
-        shares = [size // count] * (count - 1)
-        shares.append(size - sum(shares))
         is_liquidation = self._random.random() < LIQUIDATION_SHARE
         taker = self._random.randrange(1_000, 800_000)
         rows = []
-        for share in shares:
+        for share in shares(trade, side[0].size):
             row = self._row(instrument, trade.buy, side[0], share, time_us)
             row["bid_account_id" if trade.buy else "ask_account_id"] = taker
             if is_liquidation:

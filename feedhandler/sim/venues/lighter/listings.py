@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import deque
 from typing import Any, NamedTuple
 
-from feedhandler.sim.ladder import EMPTY, Grid, ladder
+from feedhandler.sim.ladder import Grid
 from feedhandler.sim.market import Asset
+from feedhandler.sim.venues._base import Listed
 from feedhandler.sim.venues.lighter.books import UNTOUCHED, Image
 
 Json = dict[str, Any]
@@ -55,20 +56,18 @@ LISTINGS = (
 STRANGER = Name(39, "ADA")
 
 
-class Instrument:
+class Instrument(Listed):
     """One listed market: its books and what subscribers have of it."""
 
     def __init__(self, listing: Listing, asset: Asset | None) -> None:
-        self.listing = listing
-        self.name = Name(listing.market_id, listing.symbol)
-        self.asset = asset
-        self.grid = Grid(
+        grid = Grid(
             price_decimals=listing.price_decimals,
             size_decimals=listing.size_decimals,
             multiplier=listing.multiplier,
         )
-        self.market_book = EMPTY
-        self.book = EMPTY  # what all may see, where a side may be missing
+        super().__init__(listing.symbol, asset, grid)
+        self.listing = listing
+        self.name = Name(listing.market_id, listing.symbol)
         self.live: Image = UNTOUCHED  # what the ticker says, which a fault may falsify
         # The touch of the live book when it last changed.
         self.touch_nonce = 0
@@ -92,10 +91,6 @@ class Instrument:
         return self.listing.market_id
 
     @property
-    def symbol(self) -> str:
-        return self.listing.symbol
-
-    @property
     def is_perp(self) -> bool:
         return self.listing.kind == PERP
 
@@ -103,10 +98,6 @@ class Instrument:
     def last_price(self) -> int:
         """Price of the last trade in units, or zero."""
         return int(self.trades[-1]["price"].replace(".", "")) if self.trades else 0
-
-    def follow_market(self) -> None:
-        if self.asset is not None:
-            self.market_book = ladder(self.asset, self.grid)
 
     def loses_delta(self, is_gap_active: bool) -> bool:
         """True if this delta is lost: the next one, or every second for a while."""

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 
 from feedhandler.sim.ladder import Level
-from feedhandler.sim.truth import Top
-from feedhandler.sim.venues._base import ACK, DATA, ERROR, Frame
+from feedhandler.sim.truth import Fill, Funding, Top
+from feedhandler.sim.venues._base import ACK, DATA, ERROR, Frame, dump
 from feedhandler.sim.venues.lighter.books import Change, Delta, Image
 from feedhandler.sim.venues.lighter.listings import Instrument, Json, Name
 from feedhandler.sim.venues.lighter.requests import (
+    ALL,
     BOOK,
     HEIGHT,
     TEXTS,
@@ -20,10 +20,6 @@ from feedhandler.sim.venues.lighter.requests import (
 )
 
 SUBSCRIBED, UPDATE = "subscribed", "update"
-
-
-def dump(value: object) -> str:
-    return json.dumps(value, separators=(",", ":"))
 
 
 def error_frame(code: int, name: str = "", *, is_flat: bool = False) -> Frame:
@@ -71,7 +67,9 @@ def ticker_frame(
         "ticker": {**ticker, "last_updated_at": changed_us},
         "timestamp": now_ms,
     }
-    top = top_of(instrument, image)._replace(event_ms=changed_us // 1000)
+    top = top_of(instrument, image)._replace(
+        event_ms=changed_us // 1000, sequence=instrument.touch_nonce
+    )
     top = top._replace(fault=fault) if fault else top
     return Frame(dump(message), _kind(kind), TICKER, name.symbol, top)
 
@@ -82,9 +80,23 @@ def trades_frame(
     trades: Iterable[Json],
     liquidations: Iterable[Json],
     name: Name,
+    fault: str = "",
 ) -> Frame:
     """Trades, without a time of the frame itself; rows carry their market's id."""
     market = {"market_id": name.market_id}
+    trades, liquidations = list(trades), list(liquidations)
+    fills = tuple(
+        Fill(
+            name.symbol,
+            row["price"],
+            row["size"],
+            "buy" if row["is_maker_ask"] else "sell",
+            row["trade_id_str"],
+            row["timestamp"],
+            fault,
+        )
+        for row in trades + liquidations
+    )
     message = {
         "type": f"{kind}/{TRADE}",
         "channel": Topic(TRADE, str(name.market_id)).colon_name,
@@ -92,7 +104,7 @@ def trades_frame(
         "trades": [{**row, **market} for row in trades],
         "liquidation_trades": [{**row, **market} for row in liquidations],
     }
-    return Frame(dump(message), _kind(kind), TRADE, name.symbol)
+    return Frame(dump(message), _kind(kind), TRADE, name.symbol, facts=fills)
 
 
 def stats_frame(kind: str, topic: Topic, body: Json, symbol: str, now_ms: int) -> Frame:
@@ -103,7 +115,9 @@ def stats_frame(kind: str, topic: Topic, body: Json, symbol: str, now_ms: int) -
         "timestamp": now_ms,
         topic.channel: body,
     }
-    return Frame(dump(message), _kind(kind), topic.channel, symbol)
+    rows = [body] if topic.place != ALL else body.values()
+    facts = tuple(_funding(row) for row in rows if "current_funding_rate" in row)
+    return Frame(dump(message), _kind(kind), topic.channel, symbol, facts=facts)
 
 
 def height_frame(kind: str, height: int, now_ms: int) -> Frame:
@@ -125,6 +139,19 @@ def top_of(instrument: Instrument, image: Image) -> Top:
         ask[0]["size"] if ask else None,
         image.changed_us // 1000,
         image.fault,
+        image.nonce,
+    )
+
+
+def _funding(row: Json) -> Funding:
+    """The rate of the running hour, which frames tell in percent."""
+    return Funding(
+        row["symbol"],
+        float(row["current_funding_rate"]) / 100,
+        1,
+        float(row["mark_price"]),
+        float(row["index_price"]),
+        row["funding_timestamp"],
     )
 
 

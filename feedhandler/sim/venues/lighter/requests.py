@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Container
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 INVALID_JSON, INVALID_TYPE = 30000, 30001
 NOT_SUBSCRIBED, ALREADY_SUBSCRIBED = 30002, 30003
@@ -40,14 +39,6 @@ class Topic(NamedTuple):
     def colon_name(self) -> str:
         """The channel as frames name it; clients write a slash instead."""
         return f"{self.channel}:{self.place}" if self.place else self.channel
-
-
-def parse(text: str | bytes) -> Any:
-    """A client's JSON, or None: it may send anything, of any depth."""
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None
 
 
 def topic_of(

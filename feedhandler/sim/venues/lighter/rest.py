@@ -11,11 +11,10 @@ from itertools import pairwise
 from random import Random
 
 from feedhandler.sim.ladder import Level
-from feedhandler.sim.venues._base import Response
+from feedhandler.sim.venues._base import Response, dump
 from feedhandler.sim.venues.lighter.fills import ORDERS_OF_MARKET, height_at
 from feedhandler.sim.venues.lighter.listings import Instrument, Json, fixed
 from feedhandler.sim.venues.lighter.markets import asset_rows, details_row, market_row
-from feedhandler.sim.venues.lighter.render import dump
 from feedhandler.sim.venues.lighter.stats import (
     HOUR_MS,
     RATE_DECIMALS,

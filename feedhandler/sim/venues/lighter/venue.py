@@ -14,13 +14,12 @@ A newcomer's snapshot is the book as of the last delta, so that the next one joi
 from __future__ import annotations
 
 from collections.abc import Mapping
-from random import Random
 from typing import Any, ClassVar
 from uuid import UUID
 
-from feedhandler.sim.clock import Clock
 from feedhandler.sim.limits import RECENT_TRADES, Limits
-from feedhandler.sim.market import Event, Market, Trade
+from feedhandler.sim.market import Event, Trade
+from feedhandler.sim.truth import Top
 from feedhandler.sim.venues._base import (
     ACK,
     HELLO,
@@ -32,6 +31,10 @@ from feedhandler.sim.venues._base import (
     Response,
     Session,
     Venue,
+    dump,
+    invented,
+    parse_json,
+    past_ages_ms,
 )
 from feedhandler.sim.venues.lighter import rest, stats
 from feedhandler.sim.venues.lighter.books import (
@@ -52,17 +55,18 @@ from feedhandler.sim.venues.lighter.render import (
     SUBSCRIBED,
     UPDATE,
     delta_frame,
-    dump,
     error_frame,
     height_frame,
     snapshot_frame,
     ticker_frame,
+    top_of,
     trades_frame,
 )
 from feedhandler.sim.venues.lighter.requests import (
     ALREADY_SUBSCRIBED,
     BOOK,
     HEIGHT,
+    INVALID_CHANNEL,
     INVALID_JSON,
     INVALID_TYPE,
     NOT_SUBSCRIBED,
@@ -73,7 +77,6 @@ from feedhandler.sim.venues.lighter.requests import (
     TOO_MANY_SUBSCRIPTIONS,
     TRADE,
     Topic,
-    parse,
     topic_of,
 )
 from feedhandler.sim.venues.lighter.sessions import NO_PONG, LighterSession
@@ -89,7 +92,7 @@ RECENT_LIQUIDATIONS = 10
 class Lighter(Venue):
     name = "lighter"
     stream_path = "/stream"
-    rest_path = ""  # clients are told the host, and add the path themselves
+    books = (BOOK, TICKER)
     # Documented in July 2026. Pings go to every session, so that the host's own limit
     # of silence is reached by those alone that were ended.
     limits: ClassVar[Limits] = Limits(
@@ -113,26 +116,16 @@ class Lighter(Venue):
     no_pong: ClassVar[Ending] = NO_PONG
     client_silence_s = 120.0
 
-    def __init__(
-        self,
-        market: Market,
-        clock: Clock,
-        limits: Limits | None = None,
-        cadence: Mapping[str, float] | None = None,
-    ) -> None:
-        super().__init__(market, clock, limits, cadence)
-        self._random = Random(f"{market.seed}:{self.name}")
+    def _list(self) -> None:
         self._nonces = Nonces(self._random)
         self._fills = Fills(self._random)
         self._last_us = 0
-        now_s = clock.monotonic_s()
-        self._due_s = dict.fromkeys(self.every_s, now_s)
-        self._due_s[PING.channel] = now_s + self.every_s[PING.channel]
+        self._due_s[PING.channel] += self.every_s[PING.channel]
         self._instruments: dict[int, Instrument] = {}
         self._by_asset: dict[str, list[Instrument]] = {}
-        self._figures = Figures(self._instruments, market.seed)
+        self._figures = Figures(self._instruments, self.market.seed)
         for listing in LISTINGS:
-            one = Instrument(listing, market.assets.get(listing.asset))
+            one = Instrument(listing, self.market.assets.get(listing.asset))
             self._instruments[listing.market_id] = one
             self._look(one)
             if one.asset is None:
@@ -171,18 +164,15 @@ class Lighter(Venue):
         rows = self._fills.add(one, trade, self._now_us())
         if not rows:
             return []
-        name, _ = self._name(TRADE, one)
+        name, wrong = self._name(TRADE, one)
         liquidations = [row for row in rows if row["type"] == "liquidation"]
         trades = [] if liquidations else rows
-        frame = trades_frame(UPDATE, one, trades, liquidations, name)
+        frame = trades_frame(UPDATE, one, trades, liquidations, name, wrong)
         return [Push(self._topic(TRADE, one), frame)]
 
     def _look(self, one: Instrument) -> list[Push]:
         """Look at the market anew and tell the touch if it changed."""
-        if not self.is_quiet:
-            one.follow_market()
-        one.book = self.of_market(one.market_book)
-        book, fault = self.of_stream(one.book)
+        book, fault = self.look(one)
         before = one.live
         if book == before.book:
             return []
@@ -239,30 +229,21 @@ class Lighter(Venue):
     def _invent_past(self, one: Instrument) -> None:
         """Trades from before the start, so that the first frame can replay some."""
         now_ms = self.time.now_ms()
-        ages_ms = self._random.sample(range(500, PAST_MS), PAST_TRADES)
-        for age_ms in sorted(ages_ms, reverse=True):
-            trade = Trade(self._random.random() < 0.5, self._random.uniform(0, 0.3), 1)
-            self._fills.add(one, trade, (now_ms - age_ms) * 1000)
+        for age_ms in past_ages_ms(self._random, PAST_TRADES, PAST_MS):
+            self._fills.add(one, invented(self._random), (now_ms - age_ms) * 1000)
 
     # Time.
 
-    def next_tick_s(self) -> float:
-        return min(self._due_s.values())
-
     def on_tick(self) -> list[Push]:
+        pushes = super().on_tick()
         now_s = self.clock.monotonic_s()
-        pushes: list[Push] = []
-        for channel, due_s in self._due_s.items():
-            if due_s <= now_s:
-                self._due_s[channel] = now_s + self.every_s[channel]
-                pushes += self._timed(channel, now_s)
         for session in self._sessions():
             ending = session.overdue(now_s, self.client_silence_s, self.allowed.pong_s)
             if ending is not None:
                 session.end(ending)
         return pushes
 
-    def _timed(self, channel: str, now_s: float) -> list[Push]:
+    def _timed(self, channel: str) -> list[Push]:
         now_ms = self.time.now_ms()
         if channel == BOOK:
             found = (self._batch(one) for one in self._instruments.values())
@@ -273,7 +254,7 @@ class Lighter(Venue):
         if channel == PING.channel:
             for session in self._sessions():
                 if session.pinged_s is None:
-                    session.pinged_s = now_s
+                    session.pinged_s = self.clock.monotonic_s()
             return [Push(PING, Frame('{"type":"ping"}', PONG))]
         return self._figures.changes(channel, now_ms)
 
@@ -329,7 +310,7 @@ class Lighter(Venue):
         assert isinstance(session, LighterSession)
         now_s = self.clock.monotonic_s()
         session.heard(now_s)
-        request = parse(text)
+        request = parse_json(text)
         is_object = isinstance(request, dict)
         kind = request.get("type") if is_object else None
         if kind == "pong":
@@ -346,9 +327,16 @@ class Lighter(Venue):
         topic = topic_of(request.get("channel"), self._perps, self._spots)
         if isinstance(topic, int):
             return [self._error(session, topic)]
-        if kind == "subscribe":
-            return self._subscribe(session, topic)
-        return self._unsubscribe(session, topic)
+        if kind == "unsubscribe":
+            return self._unsubscribe(session, topic)
+        if self.rejects(topic.channel, self._symbol(topic)):
+            return [self._error(session, INVALID_CHANNEL)]
+        return self._subscribe(session, topic)
+
+    def _symbol(self, topic: Topic) -> str:
+        return (
+            self._instruments[int(topic.place)].symbol if topic.place.isdigit() else ""
+        )
 
     def _subscribe(self, session: LighterSession, topic: Topic) -> list[Frame]:
         if topic in session.topics:
@@ -387,6 +375,16 @@ class Lighter(Venue):
             self.board.find("wrong_symbol") is not None,
         )
         return desk.answer(request.path, request.query)
+
+    def rest_top(self, request: Request) -> tuple[str, Top] | None:
+        if not request.path.endswith("/orderBookOrders"):
+            return None
+        one = self._instruments[int(request.query["market_id"])]
+        most = max((side[0].orders for side in one.book if side), default=0)
+        if most > int(request.query["limit"]) or self.board.find("wrong_symbol"):
+            return None  # of what was asked for, not the whole touch was told
+        image = one.live._replace(book=one.book, nonce=-1, fault="")
+        return one.symbol, top_of(one, image)
 
 
 VENUE = Lighter

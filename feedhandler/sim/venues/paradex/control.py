@@ -6,9 +6,10 @@ a second subscribe and of an unsubscribe from nothing are ours, the code is the 
 
 from __future__ import annotations
 
-import json
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
+from feedhandler.sim.venues._base import parse_json
 from feedhandler.sim.venues.paradex.channels import INVALID, Channel, parse
 from feedhandler.sim.venues.paradex.listings import Json
 from feedhandler.sim.venues.paradex.sessions import Client
@@ -27,13 +28,16 @@ class Answer(NamedTuple):
     opened: Channel | None = None
 
 
-def handle(client: Client, text: str | bytes, has_room: bool, is_deaf: bool) -> Answer:
+def handle(
+    client: Client,
+    text: str | bytes,
+    has_room: bool,
+    is_deaf: bool,
+    rejects: Callable[[str, str], bool],
+) -> Answer:
     """Answer one frame of a client and change what it holds."""
-    try:
-        # A client's frames are text; a binary one is not even looked at.
-        request: Any = json.loads(text) if isinstance(text, str) else None
-    except (ValueError, RecursionError):
-        request = None
+    # A client's frames are text; a binary one is not even looked at.
+    request = parse_json(text) if isinstance(text, str) else None
     if request is None:
         return _error(0, PARSE, "parse error")
     if not isinstance(request, dict):
@@ -54,6 +58,8 @@ def handle(client: Client, text: str | bytes, has_room: bool, is_deaf: bool) -> 
     channel = parse(name) if len(name) <= NAME_CHARS_MAX else INVALID
     if not isinstance(channel, Channel):
         return _error(number, REQUEST, f"invalid {method} request", channel)
+    if method == "subscribe" and rejects(channel.kind, channel.market):
+        return _error(number, REQUEST, f"invalid {method} request", INVALID)
     refusal = _change(client, method, channel, name, has_room, is_deaf)
     if refusal:
         return _error(number, REQUEST, f"invalid {method} request", refusal)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import deque
 from typing import Any, NamedTuple
 
-from feedhandler.sim.ladder import EMPTY, Book, Grid, decimal_text, ladder
+from feedhandler.sim.ladder import EMPTY, Book, Grid, decimal_text
 from feedhandler.sim.market import Asset, Context
+from feedhandler.sim.venues._base import Listed
 
 Json = dict[str, Any]
 
@@ -61,25 +62,23 @@ class Image(NamedTuple):
     fault: str
 
 
-class Perp:
-    """One listed perp: its grid, its books, and the counter all its streams share."""
+class Perp(Listed):
+    """One listed perp: its grid, its books, and the counter all its streams share.
+
+    `shown` and `fault` are those of the touch's streams; those of the book have `told`.
+    """
+
+    asset: Asset  # everything that is listed here trades
 
     def __init__(self, listing: Listing, asset: Asset, seq: int, now_ms: int) -> None:
-        self.symbol = listing.symbol
-        self.opened_ms = now_ms - FUNDING_PAST_MS
-        self.listing = listing
-        self.asset = asset
-        self.grid = Grid(
+        grid = Grid(
             price_decimals=listing.price_decimals,
             size_decimals=listing.size_decimals,
             multiplier=listing.multiplier,
         )
-        # The book: as all may see it, as the touch's streams show it, and as those of
-        # the book do. The last two differ from the first under faults alone.
-        self.market_book = EMPTY
-        self.book = EMPTY
-        self.shown = EMPTY
-        self.shown_fault = ""
+        super().__init__(listing.symbol, asset, grid)
+        self.opened_ms = now_ms - FUNDING_PAST_MS
+        self.listing = listing
         self.told = Image(seq, EMPTY, 0, "")
         self.images: deque[Image] = deque(maxlen=PAST_IMAGES)
         self.gaps = 0  # deltas that are still to be lost
@@ -95,9 +94,6 @@ class Perp:
     @property
     def seq(self) -> int:
         return self.told.seq
-
-    def follow_market(self) -> None:
-        self.market_book = ladder(self.asset, self.grid)
 
     def context(self) -> Context:
         return self.asset.context()

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
-
 from feedhandler.sim.ladder import Book, aggregate, decimal_units
-from feedhandler.sim.truth import Top
-from feedhandler.sim.venues._base import ACK, DATA, ERROR, PONG, Frame
+from feedhandler.sim.truth import Fact, Funding, Top
+from feedhandler.sim.truth import Fill as Told
+from feedhandler.sim.venues._base import ACK, DATA, ERROR, PONG, Frame, dump
 from feedhandler.sim.venues.paradex import sbe
 from feedhandler.sim.venues.paradex.books import (
     changes,
@@ -32,10 +31,6 @@ UNIT = 100_000_000  # of a price, size or rate
 WRONG_SYMBOL = "wrong_symbol"  # the fault that names another market
 
 
-def dump(value: object) -> str:
-    return json.dumps(value, separators=(",", ":"))
-
-
 def answer_frame(number: object, body: Json, in_us: int, took_us: int) -> Frame:
     """A JSON-RPC answer; like every text of the venue it ends in a newline."""
     answer: Json = {"jsonrpc": "2.0", "id": number, **body}
@@ -52,9 +47,7 @@ def bbo_frame(perp: Perp, version: int, symbol: str, is_interactive: bool) -> Fr
     ms, seq = perp.told.changed_ms, perp.seq
     data = sbe.bbo(version, ms * 1000, seq, touch(book, perp.grid), symbol)
     kind = BBO_INTERACTIVE if is_interactive else BBO
-    return _quote(
-        perp, data, kind, symbol, book, Image(seq, book, ms, perp.shown_fault)
-    )
+    return _quote(perp, data, kind, symbol, book, Image(seq, book, ms, perp.fault))
 
 
 def delta_frame(
@@ -115,7 +108,15 @@ def trade_frame(
         sbe.LIQUIDATION if fill.is_liquidation else sbe.FILL,
         symbol,
     )
-    return Frame(data, DATA, TRADES, symbol)
+    told = Told(
+        symbol,
+        plain(fill.price, perp.grid.price_decimals),
+        plain(fill.size, perp.grid.size_decimals),
+        "buy" if fill.buy else "sell",
+        fill.trade_id,
+        fill.time_ms,
+    )
+    return _noted(perp, data, TRADES, symbol, told)
 
 
 def summary_frame(perp: Perp, version: int, symbol: str, now_ms: int) -> Frame:
@@ -138,7 +139,9 @@ def summary_frame(perp: Perp, version: int, symbol: str, now_ms: int) -> Frame:
     data = sbe.summary(
         version, now_ms * 1000, figures, (bid_size, ask_size), precise, symbol
     )
-    return Frame(data, DATA, SUMMARY, symbol)
+    mark, oracle = perp.dollars(now.mark), perp.dollars(now.oracle)
+    told = Funding(symbol, rate, perp.listing.period_hours, mark, oracle, now_ms)
+    return _noted(perp, data, SUMMARY, symbol, told)
 
 
 def funding_frame(perp: Perp, version: int, symbol: str, now_ms: int) -> Frame:
@@ -154,7 +157,8 @@ def funding_frame(perp: Perp, version: int, symbol: str, now_ms: int) -> Frame:
         period_hours=hours,
         market=symbol,
     )
-    return Frame(data, DATA, FUNDING, symbol)
+    told = Funding(symbol, now.funding_per_hour * hours, hours, None, None, now_ms)
+    return _noted(perp, data, FUNDING, symbol, told)
 
 
 def top_of(perp: Perp, book: Book, event_ms: int, fault: str = "") -> Top:
@@ -172,8 +176,13 @@ def _quote(
     perp: Perp, data: bytes, kind: str, symbol: str, book: Book, image: Image
 ) -> Frame:
     fault = image.fault if symbol == perp.symbol else WRONG_SYMBOL
-    top = top_of(perp, book, image.changed_ms, fault)
+    top = top_of(perp, book, image.changed_ms, fault)._replace(sequence=image.seq)
     return Frame(data, DATA, kind, symbol, top)
+
+
+def _noted(perp: Perp, data: bytes, kind: str, symbol: str, told: Fact) -> Frame:
+    frame = Frame(data, DATA, kind, symbol, facts=(told,))
+    return frame if symbol == perp.symbol else frame.falsified(WRONG_SYMBOL)
 
 
 def _fixed(value: float) -> int:

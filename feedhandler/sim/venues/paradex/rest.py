@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from random import Random
 
 from feedhandler.sim.ladder import Book, Level, aggregate, decimal_units
-from feedhandler.sim.venues._base import Request, Response
+from feedhandler.sim.venues._base import Request, Response, dump
 from feedhandler.sim.venues.paradex.books import with_retail
 from feedhandler.sim.venues.paradex.listings import (
     Fill,
@@ -18,7 +18,7 @@ from feedhandler.sim.venues.paradex.listings import (
     market_rows,
     plain,
 )
-from feedhandler.sim.venues.paradex.render import dump, top_of
+from feedhandler.sim.venues.paradex.render import top_of
 
 ROOT = "/v1"
 DEPTH, PAGE_SIZE = 20, 100

@@ -1,4 +1,4 @@
-"""Values as Paradex's binary frames: schema 1, versions 0 to 2.
+"""Values as Paradex's binary frames: schema 1, versions 0 to 3.
 
 Owns the layouts on the sending side. Written apart from every reader of SBE, so that
 one mistake cannot hide in both ends. Numbers arrive as integers, already scaled.
@@ -10,7 +10,7 @@ import struct
 from collections.abc import Iterable, Sequence
 
 SCHEMA_ID = 1
-VERSIONS = range(3)  # beyond them a stream is refused
+VERSIONS = range(4)  # beyond them a stream is refused
 DECIMALS = 8  # of prices, sizes and rates
 PRECISE_DECIMALS = 12  # of rates called precise
 NULL = -(2**63)
@@ -89,6 +89,8 @@ def summary(
     if version >= 1:
         forward_rate, risk_free_rate = NULL, NULL
         block += struct.pack("<3q", forward_rate, risk_free_rate, precise_rate)
+    if version >= 3:
+        block += struct.pack("<q", NULL)  # the settlement's average, of dated markets
     return _frame(SUMMARY, version, block, _text(market))
 
 

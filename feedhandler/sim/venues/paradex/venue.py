@@ -15,14 +15,24 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Mapping
 from functools import partial
-from random import Random
 from typing import ClassVar
 
-from feedhandler.sim.clock import Clock
 from feedhandler.sim.ladder import Level
 from feedhandler.sim.limits import Budget, Limits
-from feedhandler.sim.market import Event, Market, Trade
-from feedhandler.sim.venues._base import Frame, Push, Request, Response, Session, Venue
+from feedhandler.sim.market import Event, Trade
+from feedhandler.sim.truth import Top
+from feedhandler.sim.venues._base import (
+    Frame,
+    Push,
+    Request,
+    Response,
+    Session,
+    Venue,
+    following,
+    invented,
+    past_ages_ms,
+    shares,
+)
 from feedhandler.sim.venues.paradex import channels, control, render, rest, sbe
 from feedhandler.sim.venues.paradex.books import is_on_grid, miscounted, touch
 from feedhandler.sim.venues.paradex.channels import Channel, Topic
@@ -42,6 +52,7 @@ class Paradex(Venue):
     name = "paradex"
     stream_path = "/v1"  # clients add the schema they want
     rest_path = rest.ROOT
+    books = (channels.BBO, "order_book")
     # The venue documents no limit of sessions or subscriptions; ours protect us.
     limits: ClassVar[Limits] = Limits(
         connections_max=600,
@@ -62,22 +73,13 @@ class Paradex(Venue):
         "heartbeat": 20.0,  # after so long without a frame
     }
 
-    def __init__(
-        self,
-        market: Market,
-        clock: Clock,
-        limits: Limits | None = None,
-        cadence: Mapping[str, float] | None = None,
-    ) -> None:
-        super().__init__(market, clock, limits, cadence)
-        now_s, now_ms = clock.monotonic_s(), self.time.now_ms()
-        self._random = Random(f"{market.seed}:{self.name}")
+    def _list(self) -> None:
+        now_s, now_ms = self.clock.monotonic_s(), self.time.now_ms()
         # Sessions and what they may ask.
         self._numbers = itertools.count(1)
         self._connects = Budget(CONNECTS_PER_SECOND, 1.0)
         self._bucket = rest.Bucket(self.allowed.rest_weight_per_minute, now_s)
-        # Timed channels: when each is due, and which image each topic has.
-        self._due_s = dict.fromkeys(self.every_s, now_s)
+        # Timed channels: which image each topic has.
         self._sent_seqs: dict[Topic, int] = {}
         self._accrued_s = now_s
         # The markets.
@@ -86,7 +88,8 @@ class Paradex(Venue):
         self._by_asset: dict[str, Perp] = {}
         for listing in LISTINGS:
             seq = FIRST_SEQ + self._random.randrange(10**8)
-            perp = Perp(listing, market.assets[listing.asset], seq, now_ms)
+            asset = self.market.assets[listing.asset]
+            perp = Perp(listing, asset, seq, now_ms)
             self._perps[listing.symbol] = self._by_asset[listing.asset] = perp
             self._update(perp, now_ms, is_event=True)
             self._invent_past(perp, now_ms)
@@ -112,19 +115,16 @@ class Paradex(Venue):
 
     def _update(self, perp: Perp, now_ms: int, is_event: bool) -> list[Push]:
         """Look at the market anew; an event is counted even if it changed nothing."""
-        if not self.is_quiet:
-            perp.follow_market()
         old, old_shown = perp.told, perp.shown
-        book = self.of_market(perp.market_book)
-        shown, fault = self.of_stream(book)
+        shown, fault = self.look(perp)
         told, told_fault = shown, fault
         if self.board.find("corrupt", channels.DELTAS, perp.symbol):
             told, told_fault = miscounted(shown), "corrupt"
         if not is_event and (shown, told) == (old_shown, old.book):
             return []
-        perp.book, perp.shown, perp.shown_fault = book, shown, fault
+        perp.shown, perp.fault = shown, fault
         perp.told = Image(old.seq + 1, told, now_ms, told_fault)
-        perp.images.append(Image(old.seq + 1, book, now_ms, "old_snapshot"))
+        perp.images.append(Image(old.seq + 1, perp.book, now_ms, "old_snapshot"))
         pushes: list[Push] = []
         if touch(shown, perp.grid) != touch(old_shown, perp.grid):
             pushes += self._touched(perp)
@@ -173,7 +173,7 @@ class Paradex(Venue):
         """Note which sessions are not idle, and return what they are sent."""
         now_s = self.clock.monotonic_s()
         for topic, frame in pushes:
-            if self.board.find("mute", frame.channel, frame.symbol) is None:
+            if not self.is_muted(frame.channel, frame.symbol):
                 for client in self._clients():
                     if topic in client.topics:
                         client.active_s = now_s
@@ -184,10 +184,7 @@ class Paradex(Venue):
         side = perp.book.asks if trade.buy else perp.book.bids
         if not side:
             return []
-        size = max(1, round(side[0].size * trade.share))
-        count = min(trade.fills, size)
-        sizes = [size // count] * (count - 1)
-        sizes.append(size - sum(sizes))
+        sizes = shares(trade, side[0].size)
         is_forced = self._random.random() < LIQUIDATIONS
         fills = [self._row(perp, trade.buy, side[0], one, now_ms, is_forced)
                  for one in sizes]  # fmt: skip
@@ -205,33 +202,23 @@ class Paradex(Venue):
 
     def _invent_past(self, perp: Perp, now_ms: int) -> None:
         """Trades from before the start, so that REST has some to tell."""
-        ages_ms = self._random.sample(range(500, PAST_MS), PAST_TRADES)
-        for age_ms in sorted(ages_ms, reverse=True):
-            trade = Trade(self._random.random() < 0.5, self._random.uniform(0, 0.3), 1)
-            self._fill(perp, trade, now_ms - age_ms)
+        for age_ms in past_ages_ms(self._random, PAST_TRADES, PAST_MS):
+            self._fill(perp, invented(self._random), now_ms - age_ms)
 
     # What is timed.
 
-    def next_tick_s(self) -> float:
-        return min(self._due_s.values())
-
     def on_tick(self) -> list[Push]:
+        return self._sent(super().on_tick())
+
+    def _timed(self, channel: str) -> list[Push]:
         now_s, now_ms = self.clock.monotonic_s(), self.time.now_ms()
-        pushes: list[Push] = []
-        for cadence, due_s in self._due_s.items():
-            if due_s > now_s:
-                continue
-            every_s = self.every_s[cadence]
-            if cadence == "heartbeat":
-                self._due_s[cadence] = now_s + every_s * BEAT_CHECK_S
-                pushes += self._beats(now_s, now_ms)
-                continue
-            self._due_s[cadence] = now_s + every_s
-            if cadence == channels.FUNDING:
-                self._accrue(now_s)
-            for topic in self._held(cadence):
-                pushes += self._timed(topic, now_ms)
-        return self._sent(pushes)
+        if channel == "heartbeat":
+            self._due_s[channel] = now_s + self.every_s[channel] * BEAT_CHECK_S
+            return self._beats(now_s, now_ms)
+        if channel == channels.FUNDING:
+            self._accrue(now_s)
+        topics = self._held(channel)
+        return [push for topic in topics for push in self._filled(topic, now_ms)]
 
     def _accrue(self, now_s: float) -> None:
         for perp in self._perps.values():
@@ -252,7 +239,7 @@ class Paradex(Venue):
                 pushes.append(Push(Beat(client.number), frame))
         return pushes
 
-    def _timed(self, topic: Topic, now_ms: int) -> list[Push]:
+    def _filled(self, topic: Topic, now_ms: int) -> list[Push]:
         """What a topic sends at its time; an image only if the book moved on."""
         channel, version = topic
         if channel.market and channel.market not in self._perps:
@@ -315,7 +302,9 @@ class Paradex(Venue):
         assert isinstance(session, Client)
         session.active_s = self.clock.monotonic_s()
         has_room = self.subscription_count() < self.allowed.subscriptions_max
-        number, body, opened = control.handle(session, text, has_room, self.is_deaf)
+        number, body, opened = control.handle(
+            session, text, has_room, self.is_deaf, self.rejects
+        )
         in_us, took_us = self.time.now_ms() * 1000, self._random.randint(29, 130)
         frames = [render.answer_frame(number, body, in_us, took_us)]
         if opened is not None and opened.kind.startswith("order_book"):
@@ -343,14 +332,28 @@ class Paradex(Venue):
         answer = rest.answer(request, self._perps, now_ms)
         return answer._replace(headers=self._bucket.headers(now_ms))
 
+    def rest_top(self, request: Request) -> tuple[str, Top] | None:
+        what, _, symbol = request.path.removeprefix(f"{rest.ROOT}/").partition("/")
+        if what not in ("orderbook", "bbo") or request.query.get("price_tick"):
+            return None
+        perp = self._perps.get(symbol)
+        if perp is None:
+            return None  # the interactive book, which has orders of its own
+        image = perp.rest_image
+        is_old = image is not perp.images[-1]
+        fault = "old_snapshot" if is_old else ""
+        if perp.rest_symbol != symbol:
+            fault = render.WRONG_SYMBOL
+        top = render.top_of(perp, image.book, image.changed_ms, fault)
+        return perp.rest_symbol, top._replace(sequence=image.seq)
+
     # Faults.
 
     def _symbol(self, perp: Perp, channel: str) -> str:
         """The name that frames tell, which is another market's under a fault."""
         if self.board.find("wrong_symbol", channel, perp.symbol) is None:
             return perp.symbol
-        symbols = list(self._perps)
-        return symbols[(symbols.index(perp.symbol) + 1) % len(symbols)]
+        return following(perp.symbol, self._perps)
 
     def _arm_gaps(self) -> None:
         """Let each market lose one delta for a gap of a moment, which ends at once."""

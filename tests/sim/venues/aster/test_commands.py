@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from feedhandler.sim.limits import Limits
 from tests.sim.venues.aster.desk import Desk, samples, shape
 
 
@@ -169,18 +168,6 @@ def test_eleventh_message_in_a_second_ends_the_session() -> None:
     assert desk.venue.receive(desk.session, listing) == []
     assert desk.session.ending is not None
     assert desk.move(500) == []
-
-
-def test_session_ends_with_its_lifetime() -> None:
-    desk = Desk(limits=Limits(life_s=60.0))
-    desk.subscribe("btcusdt@bookTicker")
-    desk.clock.turn(58.0)
-    desk.until()
-    other = desk.open("/ws")
-    desk.tick(3.0)
-    assert desk.move(500) == []
-    assert desk.session.ending is not None
-    assert other.ending is None
 
 
 def test_protocol_pings_are_messages_too() -> None:

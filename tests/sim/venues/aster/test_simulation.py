@@ -96,7 +96,7 @@ def test_truth_of_quotes_is_what_the_client_received() -> None:
             await until(client, is_quote)
         rows = [json.loads(frame) for frame in client.frames]
         told = [
-            (row["b"], row["B"], row["a"], row["A"], row["T"], "")
+            (row["b"], row["B"], row["a"], row["A"], row["T"], "", row["u"])
             for row in rows
             if is_quote(row)
         ]

@@ -45,7 +45,7 @@ async def until(client: Client, accept: Callable[[Any], bool]) -> Any:
         while True:
             try:
                 told = json.loads(await client.frame())
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue
             if accept(told):
                 return told

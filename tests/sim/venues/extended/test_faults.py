@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from feedhandler.sim.venues.extended.requests import V1
 from tests.sim.venues.extended.desk import Desk, Line, NaiveBook, numbers
 
 BTC = "BTC-USD"
@@ -54,6 +55,29 @@ def test_gap_loses_one_change_and_its_number() -> None:
     run(opened, 20)
     assert [holes(line) for line in opened] == [1, 1]
     assert all(replayed(line).mismatches for line in opened)
+
+
+def test_stream_opened_under_mute_begins_with_a_snapshot_after_it() -> None:
+    desk = Desk()
+    fault = desk.begin("mute")
+    opened = both_books(desk)
+    run(opened, 5)
+    assert not any("seq" in message for line in opened for message in line.messages)
+    desk.end(fault)
+    run(opened, 20)
+    for line in opened:
+        told = [message for message in line.messages if "seq" in message]
+        assert told[0]["type"].endswith("SNAPSHOT")
+        assert (holes(line), replayed(line).mismatches) == (0, 0)
+
+
+def test_rejected_market_has_no_stream_of_its_own_and_is_unknown_to_requests() -> None:
+    desk = Desk()
+    desk.begin(f"reject(symbol={BTC})")
+    assert desk.venue.open(f"{V1}/orderbooks/{BTC}", {}) is None
+    assert desk.venue.open(f"{V1}/orderbooks/ETH-USD", {}) is not None
+    (answer,) = desk.rpc().call("subscribe", "orderbooks", market=BTC, depth="full")
+    assert answer["error"]["code"] == 1001
 
 
 def test_gap_for_a_duration_loses_every_second_change() -> None:
@@ -142,7 +166,8 @@ def test_wrong_symbol_names_another_market_on_streams_and_rest() -> None:
     for line in opened:
         assert {one["data"]["m"] for one in line.messages[-2:]} == {"ETH-USD"}
         assert "wrong_symbol" in marks(line)
-        assert {frame.symbol for frame in line.got if frame.top} == {BTC}
+        wrong = [frame for frame in line.got if frame.top and frame.top.fault]
+        assert {frame.symbol for frame in wrong} == {"ETH-USD"}
     assert opened[1].messages[-1]["subscription"] == "orderbooks.BTC-USD"
     assert desk.data(f"/info/markets/{BTC}/orderbook")["market"] == "ETH-USD"
     desk.end(fault)

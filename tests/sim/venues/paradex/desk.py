@@ -11,7 +11,7 @@ import json
 import struct
 from collections.abc import Iterable, Iterator
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 from feedhandler.codec import sbe
 from feedhandler.sim import Fault, parse
@@ -38,6 +38,20 @@ SUMMARY = struct.Struct("<27q")
 FUNDING = struct.Struct("<7qh")
 BEAT = struct.Struct("<qq")
 LEVEL = struct.Struct("<qq")
+
+
+class Header(NamedTuple):
+    """The first eight bytes of a frame."""
+
+    block_bytes: int
+    template_id: int
+    schema_id: int
+    version: int
+
+    @property
+    def end(self) -> int:
+        """Offset behind the root block, where groups and texts begin."""
+        return sbe.HEADER_BYTES + self.block_bytes
 
 
 class Desk:
@@ -149,7 +163,7 @@ class Book:
 def read(frame: bytes | str) -> SimpleNamespace:
     """What a binary frame says, with numbers as they are on the wire."""
     assert isinstance(frame, bytes)
-    head = sbe.header(frame)
+    head = Header(*sbe.header(frame))
     kind, build = _TEMPLATES[head.template_id]
     event = SimpleNamespace(kind=kind, header=head)
     end = build(frame, head, event)
@@ -187,9 +201,9 @@ def shape(value: Any) -> Any:
     return type(value).__name__
 
 
-def _trade(frame: bytes, head: sbe.Header, event: SimpleNamespace) -> int:
+def _trade(frame: bytes, head: Header, event: SimpleNamespace) -> int:
     (event.ts_us, event.seq, event.number, side, event.price, event.size,
-     event.created_us, kind) = sbe.block(frame, head, TRADE)  # fmt: skip
+     event.created_us, kind) = sbe.block(frame, head.block_bytes, TRADE)  # fmt: skip
     event.side = {1: "BUY", 2: "SELL"}[side]
     event.trade_type = {1: "FILL", 2: "LIQUIDATION"}[kind]
     event.market, end = sbe.text(frame, head.end)
@@ -199,26 +213,26 @@ def _trade(frame: bytes, head: sbe.Header, event: SimpleNamespace) -> int:
     return end
 
 
-def _bbo(frame: bytes, head: sbe.Header, event: SimpleNamespace) -> int:
-    event.ts_us, event.seq, *touch = sbe.block(frame, head, BBO)
+def _bbo(frame: bytes, head: Header, event: SimpleNamespace) -> int:
+    event.ts_us, event.seq, *touch = sbe.block(frame, head.block_bytes, BBO)
     event.touch = [None if one == sbe.NULL_INT64 else one for one in touch]
     event.market, end = sbe.text(frame, head.end)
     return end
 
 
-def _book(frame: bytes, head: sbe.Header, event: SimpleNamespace) -> int:
-    event.ts_us, event.seq, package, *event.bests = sbe.block(frame, head, BOOK)
+def _book(frame: bytes, head: Header, event: SimpleNamespace) -> int:
+    event.ts_us, event.seq, package, *event.bests = sbe.block(
+        frame, head.block_bytes, BOOK
+    )
     event.package = ("SNAPSHOT", "DELTA")[package]
-    bids = sbe.group(frame, head.end)
-    asks = sbe.group(frame, bids.end)
-    event.bids = sbe.rows(frame, bids, LEVEL)
-    event.asks = sbe.rows(frame, asks, LEVEL)
-    event.market, end = sbe.text(frame, asks.end)
+    event.bids, middle = sbe.rows(frame, head.end, LEVEL)
+    event.asks, after = sbe.rows(frame, middle, LEVEL)
+    event.market, end = sbe.text(frame, after)
     return end
 
 
-def _summary(frame: bytes, head: sbe.Header, event: SimpleNamespace) -> int:
-    block = sbe.block(frame, head, SUMMARY)
+def _summary(frame: bytes, head: Header, event: SimpleNamespace) -> int:
+    block = sbe.block(frame, head.block_bytes, SUMMARY)
     (event.ts_us, event.seq, event.mark, event.index, event.last, event.volume,
      event.open_interest, event.rate, event.bid, event.ask, event.total,
      event.change) = block[:12]  # fmt: skip
@@ -227,16 +241,16 @@ def _summary(frame: bytes, head: sbe.Header, event: SimpleNamespace) -> int:
     return end
 
 
-def _funding(frame: bytes, head: sbe.Header, event: SimpleNamespace) -> int:
+def _funding(frame: bytes, head: Header, event: SimpleNamespace) -> int:
     (event.ts_us, event.seq, event.rate, event.index, event.created_us,
      event.premium, event.rate_8h, event.hours) = sbe.block(
-        frame, head, FUNDING)  # fmt: skip
+        frame, head.block_bytes, FUNDING)  # fmt: skip
     event.market, end = sbe.text(frame, head.end)
     return end
 
 
-def _beat(frame: bytes, head: sbe.Header, event: SimpleNamespace) -> int:
-    event.ts_us, event.seq = sbe.block(frame, head, BEAT)
+def _beat(frame: bytes, head: Header, event: SimpleNamespace) -> int:
+    event.ts_us, event.seq = sbe.block(frame, head.block_bytes, BEAT)
     return head.end
 
 

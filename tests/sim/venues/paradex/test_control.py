@@ -45,7 +45,7 @@ def test_each_served_version_of_the_schema_is_accepted(version: str) -> None:
         {},
         {"sbeSchemaId": "1"},
         {"sbeSchemaVersion": "1"},
-        {**SCHEMA, "sbeSchemaVersion": "3"},
+        {**SCHEMA, "sbeSchemaVersion": "4"},
         {**SCHEMA, "sbeSchemaVersion": "-1"},
         {**SCHEMA, "sbeSchemaVersion": "01"},
         {**SCHEMA, "sbeSchemaVersion": "x"},

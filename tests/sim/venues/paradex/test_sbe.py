@@ -124,6 +124,7 @@ def test_constructed_heartbeat_is_written_alike() -> None:
         (0, {"trade": 50, "bbo": 48, "book": 89, "summary": 216, "funding": 58}),
         (1, {"trade": 50, "bbo": 48, "book": 89, "summary": 240, "funding": 66}),
         (2, {"trade": 50, "bbo": 48, "book": 89, "summary": 240, "funding": 66}),
+        (3, {"trade": 50, "bbo": 48, "book": 89, "summary": 248, "funding": 66}),
     ],
 )
 def test_each_version_has_its_block_lengths(

@@ -1,0 +1,1 @@
+"""Telemetry: what happened, sampled from shared memory, in files and over HTTP."""
