@@ -39,8 +39,13 @@ COMMANDS: Final = {
     "runner": ("Run the runner's process, for a process manager.", "runner"),
     "rest": ("Run the process that asks venues by REST, for a manager.", "rest"),
     "telemetry": ("Keep what happened, in files and for Prometheus.", "telemetry"),
+    "report": ("Show what a soak left, and whether it passed.", "report"),
+    "analyze": ("Show what telemetry files alone tell.", "analyze"),
+    "compare": ("Set two runs side by side.", "compare"),
+    "tune": ("Propose limits from measured cadence.", "tune"),
     "watch": ("End what hangs, where a process manager starts it.", "watch"),
     "sim": ("Run simulated venues on loopback.", "sim"),
+    "soak": ("Run everything for a while and keep the evidence.", "soak"),
     "version": ("Show the version and what it runs on.", "version"),
 }
 

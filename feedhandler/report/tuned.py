@@ -1,0 +1,80 @@
+"""Proposals as Markdown, with the difference of the configuration at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from feedhandler.report.markdown import milliseconds, show, table
+from feedhandler.report.settings import difference
+from feedhandler.report.tune import Change
+
+
+def render(values: dict[str, Any]) -> str:
+    """Return the whole of it."""
+    lines = [f"# Limits from {values['span_s'] / 60:.1f} minutes of cadence", ""]
+    kinds = dict.fromkeys(row["feed_kind"] for row in values["cadence"])
+    for kind in kinds:
+        lines += _cadence(values, kind)
+        lines += _limits(values, kind)
+    for name, reason in values["refused"].items():
+        lines.append(f"- no proposal for {name}: {reason}")
+    lines += ["", "## Difference of the configuration", "", "```diff"]
+    changed = [Change(**change) for change in values["changes"]]
+    lines += list(difference(changed)) or ["# nothing would change"]
+    lines.append("```")
+    return "\n".join(lines) + "\n"
+
+
+def _cadence(values: dict[str, Any], kind: str) -> Iterator[str]:
+    yield f"## Time between quotes, ms (feed kind {kind or 'not known'})"
+    yield ""
+    words = ("p50_ms", "p95_ms", "p99_ms", "p99.9_ms", "longest_ms")
+    head = (
+        "instrument",
+        "intervals",
+        "p50",
+        "p95",
+        "p99",
+        "p99.9",
+        "longest",
+        "excused",
+    )
+    rows = [
+        (
+            row["instrument"],
+            show(row["intervals"]),
+            *(milliseconds(row[word]) for word in words),
+            show(row["excused"]),
+        )
+        for row in values["cadence"]
+        if row["feed_kind"] == kind
+    ]
+    yield from table(head, rows)
+    yield ""
+
+
+def _limits(values: dict[str, Any], kind: str) -> Iterator[str]:
+    yield f"## Limits (feed kind {kind or 'not known'})"
+    yield ""
+    head = ("limit", "instrument", "now ms", "false/day", "proposed ms", "false/day")
+    rows = [
+        (
+            row["limit"],
+            row["instrument"],
+            show(row["current_ms"]),
+            _rate(row["current_per_day"]),
+            show(row["proposed_ms"]),
+            _rate(row["proposed_per_day"]),
+            show(row["detects_within_ms"]),
+            row["note"],
+        )
+        for row in values["limits"]
+        if row["feed_kind"] == kind
+    ]
+    yield from table((*head, "detects within ms", "note"), rows, left=(0, 1, 7))
+    yield ""
+
+
+def _rate(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3g}"

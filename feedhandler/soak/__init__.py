@@ -1,0 +1,1 @@
+"""Soak: a run of everything that leaves its evidence in one directory."""

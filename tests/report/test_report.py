@@ -1,0 +1,198 @@
+"""The commands `report` and `analyze`: text, JSON, page, and what is not there."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+from feedhandler.cli.group import main
+from feedhandler.report import whole
+from feedhandler.report.manifest import Manifest, read_ends
+from tests.report.made import Story, write
+
+
+def document(story: Story, directory: Path) -> dict[str, Any]:
+    _, values, _ = whole.read_directory(write(story, directory))
+    return values
+
+
+def test_the_gate_decides_the_exit_code(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good = str(write(Story(), tmp_path / "good"))
+    assert main(["report", good, "--gate"]) == 0
+    assert "## Gates: passed" in capsys.readouterr().out
+    bad = write(Story(mutes={"lighter": [(30, 65)]}), tmp_path / "bad")
+    assert main(["report", str(bad)]) == 0
+    assert main(["report", str(bad), "--gate"]) == 1
+    (bad / "telemetry.jsonl").unlink()
+    assert main(["report", str(bad), "--gate"]) == 1
+    assert main(["report", str(tmp_path / "nowhere"), "--gate"]) == 2
+
+
+def test_json_is_strict_and_holds_every_gate(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(Story(absent=("lighter",)), tmp_path)
+    assert main(["report", str(tmp_path), "--gate", "--json"]) == 1
+    values = json.loads(capsys.readouterr().out)
+    assert values["schema"] == 1
+    keys = {"name", "subject", "limit", "value", "passed", "evidence"}
+    assert all(set(gate) == keys for gate in values["gates"])
+
+
+def test_feed_kinds_stand_in_tables_of_their_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["report", str(write(Story(), tmp_path))]) == 0
+    text = capsys.readouterr().out
+    assert text.index("paradex:BTC-PERP") < text.index("lighter:BTC-PERP")
+    for part in re.split(r"^##+ ", text, flags=re.M):
+        if "(bbo)" in part.partition("\n")[0]:
+            assert "lighter" not in part
+        if "(depth)" in part.partition("\n")[0]:
+            assert "paradex" not in part
+
+
+def test_a_page_needs_nothing_but_itself(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("matplotlib")
+    story = Story(
+        mutes={"lighter": [(30, 50)]},
+        ends={"paradex": [(20.0, "read_timeout"), (21.0, "<b>")]},
+    )
+    write(story, tmp_path)
+    assert main(["report", str(tmp_path), "--gate", "--html"]) == 1
+    page = (tmp_path / "report.html").read_text()
+    pictures = re.findall(r"<svg.*?</svg>", page, re.DOTALL)
+    assert len(pictures) == 6  # four of all, ages of each feed kind
+    for picture in pictures:
+        ElementTree.fromstring(picture)
+    names = re.findall(r'\bid="([^"]+)"', page)
+    assert len(names) == len(set(names))
+    outside = re.findall(r'(?:src|href)="(?!#)[^"]*"', page)
+    assert outside == []
+    assert "<b>" not in page
+    assert "&lt;b&gt;" in page
+
+
+def test_without_the_library_a_page_says_what_to_install(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    write(Story(seconds=20.0), tmp_path)
+    assert main(["report", str(tmp_path), "--html"]) == 2
+    assert "feedhandler[report]" in capsys.readouterr().err
+    assert main(["report", str(tmp_path)]) == 0
+
+
+def test_analyze_reads_a_file_and_its_rotated_ones_alike(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(Story(), tmp_path)
+    path = tmp_path / "telemetry.jsonl"
+    assert main(["analyze", str(path), "--json"]) == 0
+    whole_run = json.loads(capsys.readouterr().out)
+    lines = path.read_bytes().splitlines(keepends=True)
+    (tmp_path / "telemetry.jsonl.1").write_bytes(b"".join(lines[:300]))
+    path.write_bytes(b"".join(lines[300:]))
+    assert main(["analyze", str(tmp_path), "--json"]) == 0
+    in_parts = json.loads(capsys.readouterr().out)
+    assert in_parts["instruments"] == whole_run["instruments"]
+    assert main(["analyze", str(tmp_path / "none")]) == 2
+
+
+def test_what_cannot_be_read_or_written_is_told_in_a_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("matplotlib")
+    write(Story(seconds=20.0), tmp_path)
+    nowhere = str(tmp_path / "none" / "page.html")
+    assert main(["report", str(tmp_path), "--html", "--out", nowhere]) == 2
+    (tmp_path / "telemetry.jsonl.1").mkdir()
+    assert main(["report", str(tmp_path)]) == 2
+    assert main(["report", str(tmp_path), "--gate", "--baseline", nowhere]) == 2
+    assert "bug" not in capsys.readouterr().err
+
+
+def test_a_last_line_that_is_cut_is_told_and_harms_nothing(tmp_path: Path) -> None:
+    write(Story(), tmp_path)
+    path = tmp_path / "telemetry.jsonl"
+    path.write_bytes(path.read_bytes()[:-40])
+    _, values, manifest = whole.read_directory(tmp_path)
+    assert values["evidence"]["is_cut"]
+    assert values["evidence"]["damaged"] == 0
+    assert all(check.passed for check in whole.gate(values, manifest, None))
+
+
+def test_venues_that_are_bad_together_are_found(tmp_path: Path) -> None:
+    mutes = {"lighter": [(30.0, 50.0)], "paradex": [(32.0, 52.0)]}
+    together = document(Story(mutes=mutes), tmp_path)["together"]
+    (pair,) = together["pairs"]
+    assert pair["venues"] == ["lighter", "paradex"]
+    assert pair["seconds"] == pytest.approx(13.0, abs=1.5)  # both above 5 s of age
+    assert pair["times_chance"] > 2
+    assert together["longest"][0]["venues"] == ["lighter", "paradex"]
+
+
+def test_bursts_of_session_ends_stand_where_they_were(tmp_path: Path) -> None:
+    ends = {"paradex": [(60.0 + n / 10, "stream_end") for n in range(6)]}
+    rows = document(Story(ends=ends), tmp_path)["venues"]
+    bursts = next(row["bursts"] for row in rows if row["venue"] == "paradex")
+    assert bursts["worst"] == 6
+    assert bursts["session_ends"].index(6) == int(60 / bursts["width_s"])
+
+
+def test_trends_show_when_it_became_worse(tmp_path: Path) -> None:
+    rows = document(Story(mutes={"lighter": [(90.0, 118.0)]}), tmp_path)["instruments"]
+    windows = next(row["windows"] for row in rows if row["venue"] == "lighter")
+    assert windows[-1]["p95_ms"] > 10 * windows[2]["p95_ms"]
+
+
+def test_memory_stays_the_same_for_a_run_eight_times_as_long(tmp_path: Path) -> None:
+    def weight(story: Story) -> int:
+        run, _, _ = whole.read_directory(write(story, tmp_path / str(story.seconds)))
+        quotes = run.instruments.values()
+        kept = sum(len(quote.apply._buffer) + len(quote.line.rows) for quote in quotes)
+        series = sum(len(process.rss.values) for process in run.processes.values())
+        return kept + series + sum(len(quote.apply.silences()) for quote in quotes)
+
+    kinds = {"lighter": "depth"}
+    short = Story(seconds=600.0, sample_ms=1_000, totals_s=60.0, kinds=kinds)
+    long = Story(seconds=4_800.0, sample_ms=1_000, totals_s=60.0, kinds=kinds)
+    assert weight(long) < 2 * weight(short) + 2_500
+
+
+def test_a_manifest_names_venues_however_its_configuration_is_written() -> None:
+    sections = {"venue": {"a": {"enabled": True}, "b": {"enabled": False}}}
+    rows = [
+        {"section": "venue.a", "key": "enabled", "value": True},
+        {"section": "venue.b", "key": "enabled", "value": False},
+        {"section": "", "key": "instance", "value": "x"},
+    ]
+    assert Manifest({"config": sections}).venues == ("a",)
+    assert Manifest({"config": {"values": rows}}).venues == ("a",)
+    assert Manifest({"venues": ["c"], "config": sections}).venues == ("c",)
+    assert Manifest({"config": "nonsense"}).venues == ()
+    stamps = {"start": "2026-01-01T00:00:00+00:00", "end": "2026-01-01T00:01:30+00:00"}
+    assert Manifest(stamps).lasted_s == 90.0
+    assert Manifest({"start": "soon"}).lasted_s is None
+
+
+def test_ends_are_counted_by_cause_and_a_missing_log_is_not_none_of_them(
+    tmp_path: Path,
+) -> None:
+    assert read_ends(tmp_path) is None
+    ends = [("runner", "SIGKILL"), ("runner", "SIGKILL"), ("feed:lighter", "exit_70")]
+    write(Story(seconds=5.0, process_ends=ends), tmp_path)
+    expected = {"runner": {"SIGKILL": 2}, "feed:lighter": {"exit_70": 1}}
+    assert read_ends(tmp_path) == expected

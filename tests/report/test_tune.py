@@ -1,0 +1,200 @@
+"""Limits from cadence: they follow the feed, and thin evidence gives none."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from feedhandler.cli.group import main
+from feedhandler.config import load
+from feedhandler.errors import UsageError
+from feedhandler.report import settings, whole
+from feedhandler.report.tails import DAY_S, Tail
+from feedhandler.report.tally import Spans
+from feedhandler.report.tune import KNOBS, Change, propose
+from feedhandler.telemetry.buckets import Spread
+from tests.report.made import Story, write
+
+LONG = Story(
+    seconds=1_000.0,
+    sample_ms=1_000,
+    totals_s=50.0,
+    gaps_ms={"lighter": 50.0, "paradex": 3_000.0},
+)
+
+
+def proposed(story: Story, directory: Path) -> dict[str, Any]:
+    run, _, manifest = whole.read_directory(write(story, directory))
+    return propose(run, manifest)
+
+
+def limits(values: dict[str, Any], limit: str) -> dict[str, dict[str, Any]]:
+    return {row["instrument"]: row for row in values["limits"] if row["limit"] == limit}
+
+
+def tail_of(gaps_s: Any, observed_s: float, excused: int = 0) -> Tail:
+    spread = Spread()
+    spread.add((np.asarray(gaps_s) * 1e9).astype(np.int64))
+    spans = Spans()
+    spans.add(spread.record("x"), from_zero=True)
+    return Tail(spans, observed_s, excused)
+
+
+def test_a_fast_depth_feed_and_a_slow_bbo_feed_get_other_limits(tmp_path: Path) -> None:
+    values = proposed(LONG, tmp_path)
+    assert values["refused"] == {}
+    fresh = limits(values, "fresh limit")
+    fast = fresh["lighter:BTC-PERP"]["proposed_ms"]
+    slow = fresh["paradex:BTC-PERP"]["proposed_ms"]
+    assert 250 <= fast <= 1_000
+    assert 10_000 <= slow <= 60_000
+    changed = {(c["section"], c["key"]): c["proposed"] for c in values["changes"]}
+    assert changed["venue.lighter", "fresh_ms"] <= 1_000
+    assert changed["venue.paradex", "fresh_ms"] >= 10_000
+
+
+def test_every_proposal_keeps_its_promise_and_its_bounds(tmp_path: Path) -> None:
+    values = proposed(LONG, tmp_path)
+    bounds = {knob.name: knob for knob in KNOBS}
+    for row in values["limits"]:
+        knob = bounds[row["limit"]]
+        if row["proposed_ms"] is not None:
+            assert knob.least_ms <= row["proposed_ms"] <= knob.most_ms
+            assert row["proposed_per_day"] <= knob.per_day
+            assert row["detects_within_ms"] >= row["proposed_ms"]
+        else:
+            assert row["note"]
+
+
+def test_who_helps_later_waits_longer_than_the_watchdog(tmp_path: Path) -> None:
+    story = Story(
+        seconds=1_000.0, sample_ms=1_000, totals_s=50.0, gaps_ms={"paradex": 700.0}
+    )
+    values = proposed(story, tmp_path)
+    changed = {(c["section"], c["key"]): c["proposed"] for c in values["changes"]}
+    watchdog = max(value for (_, key), value in changed.items() if key == "stale_ms")
+    assert changed.get(("rest", "after_ms"), 20_000) >= 2 * watchdog
+    assert changed.get(("ladder", "reconnect_ms"), 30_000) >= 3 * watchdog
+
+
+def test_thin_evidence_is_refused_with_its_reason(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    values = proposed(Story(), tmp_path / "short")
+    assert all("120 s, at least 300" in text for text in values["refused"].values())
+    assert values["changes"] == []
+    rare = Story(seconds=600.0, sample_ms=1_000, gaps_ms={"paradex": 30_000.0})
+    values = proposed(rare, tmp_path / "rare")
+    assert set(values["refused"]) == {"paradex:BTC-PERP", "paradex:ETH-PERP"}
+    assert main(["tune", str(tmp_path / "short")]) == 1
+    assert "no proposal for lighter:BTC-PERP" in capsys.readouterr().out
+
+
+def test_one_thin_instrument_keeps_what_all_share_as_it_is(tmp_path: Path) -> None:
+    rare = Story(seconds=600.0, sample_ms=1_000, gaps_ms={"paradex": 30_000.0})
+    sections = {c["section"] for c in proposed(rare, tmp_path)["changes"]}
+    assert sections <= {"venue.lighter"}
+
+
+def test_the_tail_of_exponential_silences_is_continued_as_it_is() -> None:
+    gaps = np.random.default_rng(1).exponential(0.5, 20_000)
+    tail = tail_of(gaps, float(gaps.sum()))
+    for limit_s in (1.0, 3.0, 6.0, 8.0):
+        expected = np.exp(-limit_s / 0.5) / 0.5 * DAY_S
+        assert 0.25 * expected < (tail.per_day(limit_s * 1e3) or 0.0) < 4 * expected
+    rates = [tail.per_day(limit) or 0.0 for limit in (100, 500, 1e3, 5e3, 1e4, 6e4)]
+    assert rates == sorted(rates, reverse=True)
+
+
+def test_silences_of_failures_are_excused() -> None:
+    gaps = [0.1] * 5_000 + [40.0, 50.0]
+    assert tail_of(gaps, 600.0, excused=2).longest_ms == pytest.approx(100, rel=0.1)
+    assert tail_of(gaps, 600.0).longest_ms == pytest.approx(50_000, rel=0.1)
+
+
+def test_nothing_measured_promises_nothing() -> None:
+    tail = Tail(Spans(), 600.0)
+    assert tail.per_day(1_000) is None
+    assert tail.percentile_ms(99) is None
+
+
+# --- The configuration --------------------------------------------------------------
+
+CHANGES = [
+    Change("venue.lighter", "fresh_ms", 0, 750),
+    Change("rest", "after_ms", 20_000, 25_000),
+]
+
+
+def test_a_merge_keeps_comments_and_everything_else() -> None:
+    text = (
+        '# ours\ninstance = "desk"\n\n[venue.lighter]\nfresh_ms = 0  # auto\n'
+        "stale_ms = 9000\n\n[rest]\n# when\n\n[runner]\npass_ms = 2\n"
+    )
+    merged = settings.merge(text, CHANGES, ["lighter"])
+    assert "fresh_ms = 750  # auto" in merged
+    assert "# ours" in merged
+    assert tomllib.loads(merged) == {
+        "instance": "desk",
+        "venue": {"lighter": {"fresh_ms": 750, "stale_ms": 9_000}},
+        "rest": {"after_ms": 25_000},
+        "runner": {"pass_ms": 2},
+    }
+
+
+def test_a_file_that_names_no_venue_still_runs_all_of_them(tmp_path: Path) -> None:
+    path = tmp_path / "new.toml"
+    settings.apply(path, CHANGES, ["lighter", "paradex"])
+    config = load(str(path), {})
+    assert config.enabled_venues() == ("lighter", "paradex")
+    assert config.venue["lighter"].fresh_ms == 750
+    assert config.venue["paradex"].fresh_ms == 0
+
+
+def test_a_venue_that_the_file_does_not_run_is_not_added() -> None:
+    merged = settings.merge("[venue.paradex]\n", CHANGES, ["lighter", "paradex"])
+    assert list(tomllib.loads(merged)["venue"]) == ["paradex"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "venue.lighter.fresh_ms = 5\n",
+        "venue = { lighter = { fresh_ms = 5 } }\n",
+        "[venue]\nlighter.fresh_ms = 5\n",
+        "[rest\n",
+    ],
+)
+def test_what_cannot_be_merged_into_is_left_alone(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "odd.toml"
+    path.write_text(text)
+    with pytest.raises(UsageError):
+        settings.apply(path, CHANGES, ["lighter"])
+    assert path.read_text() == text
+    assert [file.name for file in tmp_path.iterdir()] == ["odd.toml"]
+
+
+def test_the_command_writes_only_what_apply_names(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = write(LONG, tmp_path / "run")
+    before = sorted(path.name for path in run.iterdir())
+    assert main(["tune", str(run)]) == 0
+    assert sorted(path.name for path in run.iterdir()) == before
+    text = capsys.readouterr().out
+    assert "+fresh_ms" in text
+    assert "-fresh_ms" in text
+    target = tmp_path / "new.toml"
+    assert main(["tune", str(run), "--apply", str(target), "--json"]) == 0
+    values = json.loads(capsys.readouterr().out)
+    config = load(str(target), {})
+    for change in values["changes"]:
+        place: Any = config
+        for part in change["section"].split("."):
+            place = place[part] if isinstance(place, dict) else getattr(place, part)
+        assert getattr(place, change["key"]) == change["proposed"]
