@@ -53,7 +53,11 @@ class Audit:
     """The checks of one venue, by its feed's index."""
 
     def __init__(self, instruments: int, tolerance_bps: int, misses_max: int) -> None:
-        # What agreed last, as of the start of the request, and with which record.
+        # What agreed last, as of the start of the request, and with which record; it
+        # confirms once the link has shown life since. Until then the one before does.
+        self._agreed_ns = np.full(instruments, TIME_NONE, np.int64)
+        self._agreed_sequence = np.zeros(instruments, np.uint64)
+        self._advanced: set[int] = set()
         self._confirmed_ns = np.full(instruments, TIME_NONE, np.int64)
         self._confirmed_sequence = np.zeros(instruments, np.uint64)
         self.score = np.full(instruments, np.nan)  # 0 … 1; NaN before the first check
@@ -80,6 +84,22 @@ class Audit:
         is_same = self._confirmed_sequence[:count] == tops["sequence"]
         return np.where(is_same, self._confirmed_ns[:count], TIME_NONE)
 
+    def cover(self, ticks_ns: npt.NDArray[np.int64]) -> None:
+        """Let agreements confirm whose instrument's liveness channel ticked since."""
+        count = len(ticks_ns)
+        agreed_ns = self._agreed_ns[:count]
+        where = np.flatnonzero(
+            (agreed_ns > self._confirmed_ns[:count]) & (ticks_ns >= agreed_ns)
+        )
+        self._advanced.update(where.tolist())
+        self._confirmed_ns[where] = self._agreed_ns[where]
+        self._confirmed_sequence[where] = self._agreed_sequence[where]
+
+    def take_advanced(self) -> set[int]:
+        """Return whose confirmation is younger than at the last call."""
+        advanced, self._advanced = self._advanced, set()
+        return advanced
+
     def confirmed_of(self, index: int, sequence: int) -> int:
         """Return the same of one instrument's record."""
         if int(self._confirmed_sequence[index]) != sequence:
@@ -101,7 +121,7 @@ class Audit:
 
     def forget(self) -> None:
         """Begin anew: another session, so other tops and no grudges."""
-        self._confirmed_ns[:] = TIME_NONE
+        self._agreed_ns[:] = self._confirmed_ns[:] = TIME_NONE
         self._misses[:] = 0
         self._pending.clear()
         self._samples.clear()
@@ -132,12 +152,12 @@ class Audit:
             self.score[index] = old + SCORE_WEIGHT * (is_agreed - old)
         if not is_agreed:
             self._misses[index] += 1
-            self._confirmed_ns[index] = TIME_NONE
+            self._agreed_ns[index] = self._confirmed_ns[index] = TIME_NONE
             return
         self._misses[index] = 0
         if _is_same(check, tops[index]):
-            self._confirmed_ns[index] = check.start_ns
-            self._confirmed_sequence[index] = tops[index]["sequence"]
+            self._agreed_ns[index] = check.start_ns
+            self._agreed_sequence[index] = tops[index]["sequence"]
 
     def _compare(
         self,

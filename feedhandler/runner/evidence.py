@@ -87,6 +87,9 @@ class Evidence:
             session=self.session,
         )
         recv_ns = applied["recv_ns"]
+        # The link has to have shown life since: a stream that fell silent altogether is
+        # not confirmed by a market that happens to stand where it stopped.
+        audit.cover(ticks_ns)
         confirmed_ns = audit.confirmed_ns(applied)
         self._tell_quiet(states, reasons, recv_ns, ticks_ns, confirmed_ns, now_ns)
         self._put(
@@ -114,12 +117,8 @@ class Evidence:
         is_alive = (ticks_ns > 0) & self._is_young(
             ticks_ns, now_ns, self._limits.liveness_ns
         )
-        # The link has to have shown life since: a stream that fell silent altogether is
-        # not confirmed by a market that happens to stand where it stopped.
-        is_confirmed = (
-            (confirmed_ns >= recv_ns)
-            & (ticks_ns >= confirmed_ns)
-            & self._is_young(confirmed_ns, now_ns, self._limits.confirm_ns)
+        is_confirmed = (confirmed_ns >= recv_ns) & self._is_young(
+            confirmed_ns, now_ns, self._limits.confirm_ns
         )
         reasons[is_aged] = REASON_LIVENESS
         is_quiet = is_aged & is_alive

@@ -295,7 +295,7 @@ class Runner:
             for index in moved:
                 self._board.post(venue, view, index, moved=True)
                 self._say(venue, view, index)
-            for index in checked.difference(moved):
+            for index in (checked | view.audit.take_advanced()).difference(moved):
                 self._board.post(venue, view, index, moved=False)
             if is_skew_due:
                 self._board.show_skew(venue, self._skews[venue], now_ns)

@@ -103,6 +103,21 @@ def test_a_check_after_which_the_link_showed_no_life_confirms_nothing(
     assert shown(one) == ("QUIET", "quiet_confirmed", True)
 
 
+def test_a_newer_check_never_takes_the_older_ones_confirmation_away(
+    one: Bench,
+) -> None:
+    fall_quiet(one)
+    confirm(one)
+    for _ in range(2 * CONFIRM_MS // 4_000):
+        one.run(3_500, live=True)
+        one.rest.answer()
+        for _ in range(10):  # the next tick of the liveness channel is late
+            one.run(50)
+            assert shown(one) == ("QUIET", "quiet_confirmed", True)
+        one.run(100, live=True)
+        assert shown(one) == ("QUIET", "quiet_confirmed", True)
+
+
 def test_a_check_that_grew_old_confirms_nothing(one: Bench) -> None:
     fall_quiet(one)
     confirm(one)
