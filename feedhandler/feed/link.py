@@ -52,6 +52,7 @@ from shm_layout.schema import QUOTE
 FORBIDDEN: Final = (401, 403)
 # A successor is opened before a session reaches its limit: a tenth, at most this.
 SUCCESSOR_LEAD_NS: Final = 120_000_000_000
+SUCCESSOR_LEAD_NS_MIN: Final = 1_000_000_000
 SUCCESSOR_TRIES: Final = 4
 SUCCESSOR_LOOK_NS: Final = 20_000_000
 
@@ -201,7 +202,8 @@ class Link:
         """Wait for the end of a carrier; return its successor if that comes first."""
         assert carrier.opened_ns is not None
         limit_ns = self._settings.timing.session_limit_ns
-        lead_ns = min(limit_ns // 10, SUCCESSOR_LEAD_NS)
+        lead_ns = max(limit_ns // 10, min(SUCCESSOR_LEAD_NS_MIN, limit_ns // 2))
+        lead_ns = min(lead_ns, SUCCESSOR_LEAD_NS)
         due_ns = carrier.opened_ns + limit_ns - lead_ns
         for _ in range(SUCCESSOR_TRIES):
             wait_s = max(0, due_ns - time.monotonic_ns()) / 1e9
