@@ -147,6 +147,8 @@ def test_terminal_is_given_back_at_ctrl_c(instance: str) -> None:
     pid, fd = pty.fork()
     if pid == 0:
         environment = os.environ | {"PYTHONPATH": str(ROOT), "TERM": "xterm"}
+        for name in ("COLUMNS", "LINES"):  # a size that a worker has is not this one's
+            environment.pop(name, None)
         arguments = ["start", "--demo", "--instance", instance]
         command = [sys.executable, "-P", "-m", "feedhandler", *arguments]
         os.execve(sys.executable, command, environment)
@@ -190,5 +192,8 @@ def read_until(fd: int, word: str) -> str:
             return word in text  # the other end is closed
         return word in text
 
-    wait_until(read, 20_000 * MS, f"{word!r} on the terminal")
+    try:
+        wait_until(read, 20_000 * MS, f"{word!r} on the terminal")
+    except AssertionError as error:
+        raise AssertionError(f"{error}\n{text[-4_000:]!r}") from None
     return text
