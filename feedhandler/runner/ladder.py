@@ -103,6 +103,7 @@ class Ladder:
         self._good_ns = now_ns  # when most were last good
         self._session = (0, 0)  # epoch, session
         self._session_ns = now_ns
+        self._up_ns = now_ns  # when the link was last up
         self._troubles: dict[str, _Trouble] = {}
         self._reconnects: list[int] = []
         self._restarts: list[int] = []
@@ -121,7 +122,8 @@ class Ladder:
 
         Budgets and quarantines stay.
         """
-        self._started_ns = self._good_ns = self._session_ns = now_ns
+        self._started_ns = self._good_ns = now_ns
+        self._session_ns = self._up_ns = now_ns
         for trouble in self._troubles.values():
             trouble.good_ns = trouble.bad_ns = now_ns
 
@@ -137,7 +139,8 @@ class Ladder:
             if self._may_step(now_ns):
                 steps += self._restart(bad, REASON_WRITER_DEAD, now_ns)
         elif sight.link != LINK_UP:
-            is_stuck = now_ns - self._session_ns >= self._stuck_ns
+            since_ns = max(self._session_ns, self._up_ns)
+            is_stuck = now_ns - since_ns >= self._stuck_ns
             if is_stuck and self._may_step(now_ns):
                 steps += self._restart(bad, REASON_LADDER, now_ns)
         elif 2 * len(bad) <= len(sight.reasons):
@@ -198,6 +201,8 @@ class Ladder:
         if (sight.epoch, sight.session) != self._session:
             self._session = (sight.epoch, sight.session)
             self._session_ns = now_ns
+        if sight.link == LINK_UP:
+            self._up_ns = now_ns
         for name, reason in sight.reasons.items():
             trouble = self._troubles.get(name)
             if trouble is None:

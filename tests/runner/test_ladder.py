@@ -362,3 +362,11 @@ def test_an_instrument_that_is_no_longer_followed_is_forgotten() -> None:
     del climb.reasons["ETH"]
     climb.run(1)
     assert climb.ladder.quarantined == {"BTC", "SOL"}
+
+
+def test_a_long_session_that_ends_is_no_stuck_feed(climb: Climb) -> None:
+    climb.run(3 * (BACKOFF_S + GRACE_S))
+    climb.link = codes.LINK_DOWN
+    climb.all(codes.REASON_LINK_DOWN)
+    assert climb.run(BACKOFF_S + GRACE_S - 1) == []
+    assert climb.run(5) == [(1, RESTART, "")]

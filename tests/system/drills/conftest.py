@@ -20,6 +20,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 @pytest.fixture
 def drill(world: World, request: pytest.FixtureRequest) -> Iterator[Drill]:
     """One drill in the shared world; its reads are judged when it is over."""
+    world.wait(world.is_steady, "the last drill to be over")
     made = Drill(world)
     yield made
     for line in made.end():

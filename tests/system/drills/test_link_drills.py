@@ -317,4 +317,4 @@ def test_book_is_doubted_before_anything_wrong_is_shown(
         drill.endure(case.row, case.fault, hurt, note)
         is_counted()
         wait_ns(world, 1_500_000_000)
-    assert world.pid(feed) == pid
+    assert world.pid(feed) == pid, world.facts()

@@ -92,6 +92,8 @@ VENUES: Final[dict[str, dict[str, Any]]] = {
     HYPERLIQUID: {"feed_kind": "bbo"},
     LIGHTER: {"feed_kind": "depth"},
 }
+# Above the ladder's `release_ms`: what one drill left does not climb in the next.
+STEADY_NS: Final = 1_500 * NS_PER_MS
 RATE: Final = 6.0  # of the market, so that no quote ages without a fault
 # The venues' own limits of age where no configuration sets one; see their declarations.
 SLACK_NS: Final = 60 * NS_PER_MS  # one verdict's tick, and the read
@@ -114,6 +116,7 @@ class World:
         self.folder = folder
         self.venues = list(venues)
         self.is_scaled = scaled is not None
+        self._calm_since_ns: int | None = None
         self.truth_path = folder / "truth.jsonl"
         self.config_path = folder / "feedhandler.toml"
         self.market = self._start_market(rate)
@@ -244,6 +247,15 @@ class World:
             for venue in self.venues
             for name in (BTC, ETH)
         )
+
+    def is_steady(self) -> bool:
+        """Whether everything may be traded on for so long that the ladder rests."""
+        if not self.is_calm():
+            self._calm_since_ns = None
+            return False
+        if self._calm_since_ns is None:
+            self._calm_since_ns = now_ns()
+        return now_ns() - self._calm_since_ns >= STEADY_NS
 
     def wait(
         self, condition: Callable[[], Any], what: str, timeout_s: float = WAIT_S
