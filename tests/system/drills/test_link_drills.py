@@ -266,13 +266,6 @@ class Book(NamedTuple):
     [
         Book("F95", "gap", "resyncs.nonce_gap"),
         Book("F96", "duplicate", "duplicates", refused=False),
-        Book(
-            "F96",
-            "reorder(channel=bbo,symbol=BTC)",
-            "regressed",
-            refused=False,
-            venue=HL,
-        ),
         Book("F98", "old_snapshot", "", refused=False),
         Book("F99", "crossed", "resyncs.crossed"),
         Book("F12", "garbage+2s", "", refused=False),

@@ -56,8 +56,6 @@ PAST_MS = 45_000  # how far back the first `trades` frame of the 2025 recording 
 # A client that was given the endpoint as its host asks there.
 INFO_PATHS: Final = ("/info", "/")
 
-BLOCKS_AT_ONCE = 10  # changes in one millisecond
-
 
 class Hyperliquid(Venue):
     name = "hyperliquid"
@@ -147,9 +145,7 @@ class Hyperliquid(Venue):
         if touch == perp.sent_touch:
             return []
         perp.sent_touch = touch
-        # No two changes are of one block, and a block has one time.
-        is_same_block = 0 <= perp.changed_ms - now_ms < BLOCKS_AT_ONCE
-        perp.changed_ms = perp.changed_ms + 1 if is_same_block else now_ms
+        perp.changed_ms = now_ms
         perp.past.append((perp.book, now_ms))
         return [self._push(Topic("bbo", perp.symbol), bbo_frame(perp))]
 
