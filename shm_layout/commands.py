@@ -36,7 +36,7 @@ class Command:
 def read(core: CoreReader, register: int) -> Command | None:
     """Return the newest whole command of a register, None before the first.
 
-    Raises `SlotUnreadable` when the register is damaged.
+    Raises `SlotUnreadable` when the register is damaged, or written faster than read.
     """
     for _ in range(SLOT_RETRIES_MAX):
         # ORDER: pairs with the stores in issue: number, cell, number again. Each load

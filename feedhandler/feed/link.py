@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Final
+from typing import Any, Final
 
 from feedhandler import log
 from feedhandler.book.trades import TradeFilter
@@ -223,7 +223,7 @@ class Link:
             return None
         successor = self._successor = self._make_carrier(is_shade=True)
         try:
-            await self._open(successor)
+            await self._open_beside(successor, carrier)
             while not (successor.ended.done() or carrier.ended.done()):
                 left_ns = due_ns - time.monotonic_ns()
                 if successor.is_ready and not self._is_behind(successor):
@@ -238,6 +238,7 @@ class Link:
                 )
             log.event("successor_failed", session=successor.number, reason="not ready")
         except TransportError as error:
+            self._penalize(error)
             log.event("successor_failed", session=successor.number, error=error)
         await self._drop_successor()
         return None
@@ -293,6 +294,19 @@ class Link:
         await carrier.open()
         took_ms = (time.monotonic_ns() - began_ns) // MS
         log.event("connected", session=carrier.number, ms=took_ms)
+
+    async def _open_beside(self, successor: Carrier, carrier: Carrier) -> None:
+        """Open a successor, and give it up when the one that is shown ends first."""
+        opening = asyncio.create_task(self._open(successor))
+        ends: list[asyncio.Future[Any]] = [opening, carrier.ended]
+        try:
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            if not opening.done():
+                opening.cancel()
+                await asyncio.wait([opening])
+        if not opening.cancelled():
+            opening.result()
 
     async def _leave(self) -> None:
         """Turn every quote untradable, then let go of the connections."""

@@ -89,8 +89,12 @@ KINDS: Mapping[str, Kind] = {
         {"seconds": Number(60, 0.01, 604_800)},
     ),
     "refuse": Kind(
-        "new connections are reset, answered with an HTTP status, or find no listener",
-        {"how": Choice(("rst", "http", "closed")), "status": Number(503, 400, 599)},
+        "new connections are reset, answered with an HTTP status, find no listener, or"
+        " are never answered",
+        {
+            "how": Choice(("rst", "http", "closed", "hang")),
+            "status": Number(503, 400, 599),
+        },
     ),
     "never_ack": Kind(
         "subscriptions are not acknowledged, with data=no not served either",

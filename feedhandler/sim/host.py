@@ -17,7 +17,7 @@ from aiohttp import WSMsgType, web
 
 from feedhandler.sim.connection import Connection, reset
 from feedhandler.sim.faults import KINDS, Fault
-from feedhandler.sim.limits import STOP_TIMEOUT_S, Budget
+from feedhandler.sim.limits import HANG_LOOK_S, STOP_TIMEOUT_S, Budget
 from feedhandler.sim.market import Event
 from feedhandler.sim.truth import REST, Entry, Truth
 from feedhandler.sim.venues._base import Push, Request, Response, Venue
@@ -248,6 +248,10 @@ class Host:
         )
 
     async def _handle_stream(self, request: web.Request) -> web.StreamResponse:
+        while self._is_hanging():
+            await asyncio.sleep(HANG_LOOK_S)
+            if request.transport is None:
+                return web.Response(status=503)  # goes nowhere
         refusal = self._refusal(request)
         if refusal is not None:
             self._counters["refused"] += 1
@@ -281,6 +285,10 @@ class Host:
         )
         await self._serve(connection, stream)
         return stream
+
+    def _is_hanging(self) -> bool:
+        fault = self.board.find("refuse")
+        return fault is not None and fault.word("how") == "hang"
 
     def _refusal(self, request: web.Request) -> web.Response | None:
         """Why a new stream is not accepted, or None."""

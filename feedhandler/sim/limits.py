@@ -13,6 +13,7 @@ RECENT_TRADES = 30  # rows of the first `trades` frame in the 2025 recording
 TRUTH_ENTRIES_MAX = 200_000  # about ten minutes of a burst; older entries leave
 MARKET_STEP_MAX_S = 1.0  # a stopped process resumes here, not with a flood
 STOP_TIMEOUT_S = 0.3  # what a peer has to answer our closing frame
+HANG_LOOK_S = 0.02  # between looks whether a connection may be answered by now
 FAREWELL_S = 5.0  # what a client has to take what is queued when its session ended
 
 

@@ -60,6 +60,20 @@ def test_venue_that_takes_no_second_connection_ends_the_session_at_its_limit(
         assert "successor_failed" in feed.program.stderr()
 
 
+def test_session_that_ends_while_its_successor_hangs_is_replaced_at_once(
+    instance: str, programs: Programs
+) -> None:
+    settings = {**SETTINGS, "connect_timeout_ms": 60_000}
+    with feeding(instance, programs, settings) as (venue, feed):
+        feed.wait_live()
+        venue.inject("refuse(how=hang)")
+        feed.wait(lambda: feed.count("connects") > 1, "a successor that is opened")
+        venue.inject("drop")
+        feed.wait(lambda: feed.reader.owner().link != LINK_UP, "a link that is down")
+        venue.clear()
+        feed.wait_live()
+
+
 def test_trades_are_published_once_while_two_sessions_run(
     instance: str, programs: Programs
 ) -> None:

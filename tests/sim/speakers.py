@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import struct
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,7 +19,7 @@ Frame = str | bytes
 
 
 @dataclass
-class Speaker:
+class Speaker(ABC):
     """One venue's words; BTC and ETH are the two markets that are subscribed."""
 
     venue: str
@@ -30,15 +31,15 @@ class Speaker:
     cadence: Mapping[str, float] = field(default_factory=dict)
     old_code: int | None = 1000  # of the end of a stream that is too old
 
-    def subscribe(self, symbol: str) -> list[Json]:
-        raise NotImplementedError
+    @abstractmethod
+    def subscribe(self, symbol: str) -> list[Json]: ...
 
+    @abstractmethod
     def live(self) -> list[Json]:
         """Requests for the channel that ticks while the market stands still."""
-        raise NotImplementedError
 
     def ping(self) -> Json:
-        raise NotImplementedError
+        raise AssertionError(f"{self.venue} has no ping of its own")
 
     def read(self, frame: Frame) -> tuple[str, str]:
         """What a frame is, and of which market."""
@@ -51,8 +52,8 @@ class Speaker:
         except (AttributeError, KeyError, TypeError, IndexError):
             return "other", ""
 
-    def _read(self, told: Any) -> tuple[str, str]:
-        raise NotImplementedError
+    @abstractmethod
+    def _read(self, told: Any) -> tuple[str, str]: ...
 
 
 class Hyperliquid(Speaker):

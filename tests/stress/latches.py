@@ -66,7 +66,11 @@ def watch(instance: str, milliseconds: int, instruments: int) -> Facts:
 
 
 def issue(instance: str) -> Facts:
-    """Issue commands at full rate until SIGTERM, each field from one number."""
+    """Issue bursts of commands until SIGTERM, each field from one number.
+
+    The pause between two bursts is shorter than a reader's tries: a register that is
+    written without end, which a runner never does, may well starve a slow reader.
+    """
     pin(0)
     writer = Writer.open(instance, ROLE, CAPACITIES)
     number = 0
@@ -75,6 +79,9 @@ def issue(instance: str) -> Facts:
             number += 1
             verb = codes.COMMAND_RESUBSCRIBE + (number & 1)
             writer.issue_command(VENUE, verb, number, number & 0xFF, now_ns=number)
+        resume_ns = time.monotonic_ns() + 200_000
+        while time.monotonic_ns() < resume_ns:
+            pass
     writer.close()
     return {"published": number}
 

@@ -152,7 +152,8 @@ def test_removed_segment_of_the_supervisor_is_made_anew(
     wait_until(lambda: counters(instance), 10_000 * MS, "a new segment")
     assert owner_pid(instance, "supervisor") == program.pid
     assert counters(instance)[f"restarts.{ROLE}"] == 1, "counters go on"
-    second = supervise(programs, instance, fake_feed(instance))
+    # Its feed is refused for as long as the first one's lives.
+    second = supervise(programs, instance, fake_feed(instance), restarts_max=1_000)
     assert second.wait() == 4, "it is the only one all the same"
     assert program.stop() == 0
     assert not segment_paths(instance)
@@ -165,7 +166,8 @@ def test_supervisor_whose_name_another_one_took_ends_with_3(
     wait_for(instance, ROLE, program)
     os.kill(program.pid, signal.SIGSTOP)
     Path(f"/dev/shm/fh.{instance}.supervisor").unlink()
-    second = supervise(programs, instance, fake_feed(instance))
+    # Its feed is refused for as long as the first one's lives.
+    second = supervise(programs, instance, fake_feed(instance), restarts_max=1_000)
     wait_for(instance, "supervisor", second)
     os.kill(program.pid, signal.SIGCONT)
     assert program.wait() == 3

@@ -17,7 +17,7 @@ import pytest
 
 from feedhandler.telemetry.read import Telemetry
 from feedhandler.telemetry.records import Move, Sample, Start, Stop, Totals
-from shm_layout import Reader, segment
+from shm_layout import Reader, SegmentMissing, SegmentNotReady, segment
 from tests.feed.simulated import feeding
 from tests.support import MS, Program, Programs, free_port, wait_until
 from tests.telemetry.segments import BTC, VENUE, Segments, segments
@@ -81,7 +81,7 @@ def counts(instance: str) -> dict[str, int]:
     try:
         with Reader.attach(instance, "telemetry") as reader:
             return reader.counters()
-    except segment.SegmentMissing:
+    except (SegmentMissing, SegmentNotReady):
         return {}
 
 
