@@ -323,6 +323,7 @@ class Aster(Venue):
 
     def _subscribe(self, session: Subscriber, names: list[str]) -> None:
         """Serve these names too; a stream new to all starts its chain here."""
+        self._forget()  # a chain that nobody held for a moment has a hole
         session.hold(names)
         self._changes += 1
         for name in names:

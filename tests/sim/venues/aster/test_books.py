@@ -132,6 +132,23 @@ def test_stream_left_and_taken_again_starts_a_chain_that_joins_a_snapshot() -> N
         assert desk.move(100) == []
 
 
+def test_stream_nobody_held_between_two_ticks_starts_without_a_hole() -> None:
+    desk = Desk(cadence={"depth@100ms": 1.0})
+    for _ in range(20):
+        desk.subscribe("btcusdt@depth@100ms")
+        desk.tick(1.0)
+        assert desk.move(20, 0.0) == [], "gathered, not sent"
+        desk.venue.sessions.discard(desk.session)
+        assert desk.move(20, 0.0) == []
+        desk.session = desk.open("/ws/btcusdt@depth@100ms")
+        desk.move(1, 0.0)
+        book = LocalBook()
+        book.load(desk.get("depth", symbol="BTCUSDT", limit=1000))
+        for event in desk.tick(1.0):
+            book.apply(event)
+        assert (book.bids, book.asks) == desk.shown("BTCUSDT")
+
+
 def test_delta_has_only_what_changed_and_absolute_sizes() -> None:
     desk = Desk()
     desk.subscribe("btcusdt@depth@0ms")
