@@ -39,6 +39,7 @@ TABLE: dict[str, str] = {
     "feedhandler.resolver": "",
     "feedhandler.sink": "",
     "feedhandler.log": "feedhandler.clock feedhandler.sink",
+    "feedhandler.lifetime": "feedhandler.errors feedhandler.log",
     "feedhandler.config": "shm_layout feedhandler.errors feedhandler.log",
     # Frame → event → record, where nothing does I/O.
     "feedhandler.events": "feedhandler.limits",
@@ -57,12 +58,12 @@ TABLE: dict[str, str] = {
     "feedhandler.feed": (
         f"{EDGE} feedhandler.codec feedhandler.book feedhandler.events"
         " feedhandler.venues feedhandler.transport feedhandler.discovery"
-        " feedhandler.venue_host feedhandler.resolver"
+        " feedhandler.venue_host feedhandler.resolver feedhandler.lifetime"
     ),
     "feedhandler.rest": (
         f"{EDGE} feedhandler.codec feedhandler.book feedhandler.events"
         " feedhandler.venues feedhandler.transport feedhandler.discovery"
-        " feedhandler.venue_host feedhandler.resolver"
+        " feedhandler.venue_host feedhandler.resolver feedhandler.lifetime"
     ),
     # Readers: shared memory is all they know of the other processes.
     "feedhandler.verdict": BASE,

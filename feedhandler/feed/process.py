@@ -12,16 +12,15 @@ import asyncio
 import contextlib
 import gc
 import random
-import signal
 import time
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from feedhandler import log
 from feedhandler.codec.frame import FrameError
 from feedhandler.config import Config, VenueConfig
 from feedhandler.discovery import cache_path
-from feedhandler.errors import EXIT_BUG, EXIT_DONE, FeedhandlerError, exit_code
+from feedhandler.errors import EXIT_BUG, FeedhandlerError, exit_code
 from feedhandler.feed.budgets import Budgets
 from feedhandler.feed.counters import Counters
 from feedhandler.feed.directory import Directory
@@ -31,14 +30,13 @@ from feedhandler.feed.orders import Orders
 from feedhandler.feed.publisher import Publisher
 from feedhandler.feed.retries import Retries
 from feedhandler.feed.settings import MS, Settings, settle
+from feedhandler.lifetime import Lifetime
 from feedhandler.resolver import Resolver
 from feedhandler.transport.errors import TransportError
 from feedhandler.venues._base import Venue, load_venue
 from shm_layout import FLAG_RESTARTED, Capacities, SegmentError, Writer
 
-BEAT_NS: Final = 100 * MS
 STALL_NS: Final = 250 * MS  # a heartbeat that late is worth counting
-CLOSE_TIMEOUT_S: Final = 0.8  # of the second that a stop may take
 TICKS_RENEWED_NS: Final = 10_000 * MS
 NAME_CHECKED_NS: Final = 1_000 * MS
 DISCOVERY_AGE_CHECK_S: Final = 3_600.0
@@ -108,7 +106,7 @@ class FeedProcess:
         self._venue = venue
         self._settings = settings
         self._writer = writer
-        self._loop = loop
+        self._lifetime = Lifetime(loop)
         state_path = config.state_path()
         self._counters = Counters(writer)
         self._lag = writer.histogram("loop_lag")
@@ -126,17 +124,12 @@ class FeedProcess:
         self._publisher.set_indexes(self._directory.indexes)
         budgets = Budgets(venue.limits, settings, config.budget_path())
         self._fetcher = Fetcher(
-            venue, settings, budgets.weight, self._counters, self._fail
+            venue, settings, budgets.weight, self._counters, self._lifetime.fail
         )
         self._orders = Orders(config.instance, venue.name, writer, time.monotonic_ns())
         self._link = self._make_link(state_path, budgets)
 
-        # How it ends.
-        self._exit: asyncio.Future[int] = loop.create_future()
-
-        # The heartbeat.
-        self._beat_due_ns = 0
-        self._beat_timer: asyncio.TimerHandle | None = None
+        # When the heartbeat last did what it does more seldom.
         self._ticks_renewed_ns = 0
         self._name_checked_ns = 0
 
@@ -155,52 +148,27 @@ class FeedProcess:
             self._orders,
             budgets.connects,
             budgets.messages,
-            self._fail,
+            self._lifetime.fail,
         )
 
     async def run(self) -> int:
         """Run until something ends it; return the exit code."""
-        loop = self._loop
-        loop.set_exception_handler(self._on_loop_error)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stop, EXIT_DONE)
-        self._beat_due_ns = time.monotonic_ns()
-        self._beat()
-        tasks = [
-            loop.create_task(self._link.run(), name="link"),
-            loop.create_task(self._discover(), name="discovery"),
-        ]
+        work = {"link": self._link.run(), "discovery": self._discover()}
         if self._settings.publishes_funding and self._venue.has_funding_requests:
-            tasks.append(loop.create_task(self._poll_funding(), name="funding"))
-        for task in tasks:
-            task.add_done_callback(self._on_task_end)
+            work["funding"] = self._poll_funding()
         # What start-up made stays: the collector need not look at it again.
         gc.collect()
         gc.freeze()
-        code = await self._exit
-        await self._shut_down(tasks)
-        return code
-
-    async def _shut_down(self, tasks: list[asyncio.Task[None]]) -> None:
-        for task in tasks:
-            task.remove_done_callback(self._on_task_end)
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks, timeout=CLOSE_TIMEOUT_S)
+        code = await self._lifetime.run(self._beat, work)
         await self._fetcher.close()
         self._orders.close()
-        if self._beat_timer is not None:
-            self._beat_timer.cancel()
+        return code
 
-    # --- Heartbeat ------------------------------------------------------------------
-
-    def _beat(self) -> None:
+    def _beat(self, now_ns: int, late_ns: int) -> None:
         """Say that the loop lives, and let everything due by the clock happen."""
-        now_ns = time.monotonic_ns()
-        lag_ns = now_ns - self._beat_due_ns
         self._writer.beat(now_ns, self._link.frames)
-        self._writer.record(self._lag, lag_ns)
-        if lag_ns > STALL_NS:
+        self._writer.record(self._lag, late_ns)
+        if late_ns > STALL_NS:
             self._counters.add("self_stalls")
         self._link.tick(now_ns, time.time_ns())
         if now_ns - self._name_checked_ns >= NAME_CHECKED_NS:
@@ -210,10 +178,6 @@ class FeedProcess:
             self._ticks_renewed_ns = now_ns
             self._directory.renew_ticks()
             log.flush()
-        # A late heartbeat is not made up for.
-        self._beat_due_ns = max(self._beat_due_ns + BEAT_NS, now_ns)
-        delay_s = max(0, self._beat_due_ns - time.monotonic_ns()) / 1e9
-        self._beat_timer = self._loop.call_later(delay_s, self._beat)
 
     # --- Discovery ------------------------------------------------------------------
 
@@ -247,36 +211,6 @@ class FeedProcess:
         await self._fetcher.poll_funding(
             self._directory, self._publisher.publish, self._settings.funding_poll_s
         )
-
-    # --- How it ends ----------------------------------------------------------------
-
-    def _stop(self, code: int) -> None:
-        if not self._exit.done():
-            self._exit.set_result(code)
-
-    def _fail(self, error: BaseException) -> None:
-        """End the process: an error that only a new process can mend."""
-        code = exit_code(error)
-        if not self._exit.done():
-            log.event("fatal", error=error, code=EXIT_BUG if code is None else code)
-        self._stop(EXIT_BUG if code is None else code)
-
-    def _on_task_end(self, task: asyncio.Task[None]) -> None:
-        if task.cancelled():
-            self._fail(RuntimeError(f"task was cancelled: {task.get_name()}"))
-        else:
-            error = task.exception()
-            self._fail(error or RuntimeError(f"task ended: {task.get_name()}"))
-
-    def _on_loop_error(
-        self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]
-    ) -> None:
-        """A callback raised: the heartbeat or the reader, so the feed is dead."""
-        error = context.get("exception")
-        if error is None:
-            log.event("loop_warning", text=context.get("message"))
-        else:
-            self._fail(error)
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
 import time
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 from feedhandler import log
 from feedhandler.config import Config, VenueConfig, split_headers
 from feedhandler.discovery import cache_path
-from feedhandler.errors import EXIT_BUG, EXIT_DONE, FeedhandlerError, exit_code
+from feedhandler.errors import EXIT_BUG, FeedhandlerError, exit_code
+from feedhandler.lifetime import Lifetime
 from feedhandler.resolver import Resolver
 from feedhandler.rest.board import Board
 from feedhandler.rest.due import Timing
@@ -29,9 +29,7 @@ from feedhandler.venues._base import load_venue
 from shm_layout import SegmentError
 
 MS: Final = 1_000_000
-BEAT_NS: Final = 100 * MS
 NAME_CHECKED_NS: Final = 1_000 * MS
-CLOSE_TIMEOUT_S: Final = 0.8  # of the second that a stop may take
 
 
 def run(config: Config, venues: Sequence[str]) -> int:
@@ -77,17 +75,10 @@ class RestProcess:
     ) -> None:
         self._config = config
         self._board = board
-        self._loop = loop
+        self._lifetime = Lifetime(loop)
         limit_ns = config.runner.heartbeat_limit_ms * MS
         self._streams = Streams(config.instance, limit_ns)
         self._askers = [self._make_asker(name) for name in venues]
-
-        # How it ends.
-        self._exit: asyncio.Future[int] = loop.create_future()
-
-        # The heartbeat.
-        self._beat_due_ns = 0
-        self._beat_timer: asyncio.TimerHandle | None = None
         self._name_checked_ns = 0
 
     def _make_asker(self, name: str) -> VenueAsker:
@@ -119,72 +110,21 @@ class RestProcess:
             ),
             self._board,
             self._streams,
-            self._fail,
+            self._lifetime.fail,
         )
 
     async def run(self) -> int:
         """Run until something ends it; return the exit code."""
-        loop = self._loop
-        loop.set_exception_handler(self._on_loop_error)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stop, EXIT_DONE)
-        self._beat_due_ns = time.monotonic_ns()
-        self._beat()
-        tasks = [loop.create_task(one.run(), name=one.name) for one in self._askers]
-        for task in tasks:
-            task.add_done_callback(self._on_task_end)
-        code = await self._exit
-        for task in tasks:
-            task.remove_done_callback(self._on_task_end)
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks, timeout=CLOSE_TIMEOUT_S)
+        work = {asker.name: asker.run() for asker in self._askers}
+        code = await self._lifetime.run(self._beat, work)
         self._streams.close()
-        if self._beat_timer is not None:
-            self._beat_timer.cancel()
         return code
 
-    def _beat(self) -> None:
+    def _beat(self, now_ns: int, late_ns: int) -> None:
         """Say that the loop lives, and how many requests have ended."""
-        now_ns = time.monotonic_ns()
         ended_count = sum(asker.ended_count for asker in self._askers)
         self._board.writer.beat(now_ns, ended_count)
         if now_ns - self._name_checked_ns >= NAME_CHECKED_NS:
             self._name_checked_ns = now_ns
             self._board.writer.check_linked()
             log.flush()
-        # A late heartbeat is not made up for.
-        self._beat_due_ns = max(self._beat_due_ns + BEAT_NS, now_ns)
-        delay_s = max(0, self._beat_due_ns - time.monotonic_ns()) / 1e9
-        self._beat_timer = self._loop.call_later(delay_s, self._beat)
-
-    # --- How it ends ----------------------------------------------------------------
-
-    def _stop(self, code: int) -> None:
-        if not self._exit.done():
-            self._exit.set_result(code)
-
-    def _fail(self, error: BaseException) -> None:
-        """End the process: an error that only a new process can mend."""
-        code = exit_code(error)
-        code = EXIT_BUG if code is None else code
-        if not self._exit.done():
-            log.event("fatal", error=error, code=code)
-        self._stop(code)
-
-    def _on_task_end(self, task: asyncio.Task[None]) -> None:
-        if task.cancelled():
-            self._fail(RuntimeError(f"task was cancelled: {task.get_name()}"))
-        else:
-            error = task.exception()
-            self._fail(error or RuntimeError(f"task ended: {task.get_name()}"))
-
-    def _on_loop_error(
-        self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]
-    ) -> None:
-        """A callback raised: the heartbeat, so nobody would know that we live."""
-        error = context.get("exception")
-        if error is None:
-            log.event("loop_warning", text=context.get("message"))
-        else:
-            self._fail(error)
