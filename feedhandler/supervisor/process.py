@@ -10,6 +10,7 @@ is in nobody's way: its loop writes a heartbeat, and nothing in it waits.
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import signal
 import time
@@ -42,6 +43,7 @@ from feedhandler.supervisor.leftovers import end_orphans, remove_segments
 from feedhandler.supervisor.own_segment import ROLE, OwnSegment
 from feedhandler.supervisor.policy import RestartPolicy
 from feedhandler.supervisor.resources import OomWatch
+from feedhandler.supervisor.service import ServiceManager
 from feedhandler.supervisor.simulation import SIMULATION_ROLE, Simulation
 from feedhandler.supervisor.stages import STAGE_WORDS, StageWatch
 
@@ -103,6 +105,7 @@ class Supervisor:
         self._random = random.Random()
         self._oom = OomWatch()
         self._hung = HungWatch(config, self.started_ns)
+        self._service = ServiceManager(os.environ)
 
         # Start-up.
         self._simulation_child: Child | None = None
@@ -131,12 +134,14 @@ class Supervisor:
             while not self._stop_reason:
                 self._tick()
                 await self._pause(BEAT_S)
+            self._service.stopping(self._stop_reason)
             await self._close_view()
             await self._stop_children()
         finally:
             for child in self.children:
                 child.stop(signal.SIGKILL)
             self._hung.close()
+            self._service.close()
             if self.options.simulation is not None:
                 self.options.simulation.close()
         return self._exit_code
@@ -257,6 +262,7 @@ class Supervisor:
         for child in self.children:
             if child is not self._simulation_child:
                 child.start()
+        self._service.ready()
 
     def _add(self, spec: ChildSpec) -> Child:
         policy = RestartPolicy(self.config.supervisor, self._random)
@@ -272,6 +278,7 @@ class Supervisor:
     def _tick(self) -> None:
         now_ns = time.monotonic_ns()
         self._segment.beat(now_ns, self._handled_count)
+        self._service.alive(now_ns)
         self._oom.sample(now_ns)
         self._hung.look(now_ns)
         if not self._segment.renew(now_ns):

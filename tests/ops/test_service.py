@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from feedhandler.supervisor.service import ALIVE_NS
 from tests.support import ROOT
 
 UNIT = ROOT / "ops" / "feedhandler.service"
@@ -24,7 +25,9 @@ def section() -> configparser.SectionProxy:
 def test_supervisor_ends_its_processes_and_comes_back() -> None:
     service = section()
     assert service["ExecStart"].split()[1:3] == ["start", "--no-table"]
-    assert service["Type"] == "exec"
+    assert service["Type"] == "notify"
+    assert service["NotifyAccess"] == "main", "no child speaks for the service"
+    assert int(service["WatchdogSec"]) * 1_000_000_000 > 2 * ALIVE_NS
     assert service["KillMode"] == "mixed"
     assert service["Restart"] == "always"
     assert service["OOMPolicy"] == "continue", "one process is killed, not all"

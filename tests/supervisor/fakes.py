@@ -89,6 +89,7 @@ def supervise(
     children: Mapping[str, tuple[str, ...]],
     options: Mapping[str, Any] | None = None,
     *,
+    environment: Mapping[str, str] | None = None,
     limit_s: float = WATCHDOG_S,
     **settings: int,
 ) -> Program:
@@ -99,7 +100,9 @@ def supervise(
         "options": options or {},
         "settings": {"backoff_first_ms": 20, "backoff_max_ms": 50, **settings},
     }
-    return programs.python("-c", _SUPERVISE, json.dumps(plan), limit_s=limit_s)
+    return programs.python(
+        "-c", _SUPERVISE, json.dumps(plan), environment=environment, limit_s=limit_s
+    )
 
 
 def owner_pid(instance: str, role: str) -> int:
