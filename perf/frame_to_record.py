@@ -85,7 +85,7 @@ def steps(writer: Writer, index: int) -> dict:
         wall_ns,
     )
     session.opened(now_ns, wall_ns)
-    publisher = Publisher(writer, counters)
+    publisher = Publisher(writer, counters, outlier_bps=settings.outlier_bps)
     publisher.set_indexes({_frames.COIN: index})
     return {
         "receive": session.receive,

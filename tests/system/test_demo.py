@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.support import MS, process_ids, segment_paths, wait_until
+from tests.support import MS, Programs, process_ids, segment_paths, wait_until
 from tests.system.conftest import INSTRUMENT, ROLE, VENUE, Demo, StartDemo
 
 pytestmark = [pytest.mark.system, pytest.mark.slow]
@@ -222,7 +222,9 @@ def test_fault_of_the_simulation_reaches_the_reader(start_demo: StartDemo) -> No
     assert demo.quote().state in ("STALE", "QUIET", "SYNCING", "DOWN")
 
 
-def test_for_ends_by_itself(start_demo: StartDemo) -> None:
-    demo = start_demo("--for", "6")
-    assert demo.program.wait(20) == 0
-    assert "time is up" in demo.program.stdout()
+def test_for_ends_by_itself(instance: str, programs: Programs) -> None:
+    arguments = ("start", "--demo", "--no-table", "--instance", instance)
+    program = programs.feedhandler(*arguments, "--for", "2")
+    assert program.wait() == 0, program.stderr()
+    assert "time is up" in program.stdout()
+    assert not segment_paths(instance)
