@@ -14,6 +14,7 @@ from typing import Final
 
 from feedhandler import log
 from feedhandler.codec.frame import FrameError, pack_documents, unpack_documents
+from feedhandler.folders import make_private
 from feedhandler.venues._base import Market, Venue
 
 CACHE_BYTES_MAX: Final = 4 * 1024 * 1024
@@ -44,7 +45,7 @@ def save_answers(path: Path, bodies: Sequence[bytes]) -> None:
     """Replace the kept answers in one step; a failure is logged."""
     temporary = path.with_suffix(".new")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_private(path.parent)
         temporary.write_bytes(pack_documents(bodies))
         os.replace(temporary, path)
     except OSError as error:

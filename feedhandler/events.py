@@ -27,6 +27,7 @@ FLAG_SYNCING: Final = 1 << 4
 FLAG_LOCKED: Final = 1 << 5
 FLAG_REPLAYED: Final = 1 << 6
 FLAG_DISPUTED: Final = 1 << 7
+FLAG_OUTLIER: Final = 1 << 8
 
 
 class QuoteEvent(Struct, gc=False):

@@ -11,15 +11,15 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from feedhandler.transport import rest
-from feedhandler.transport.budget import WEIGHT, Budget, budget_key
+from feedhandler.transport.budget import WEIGHT, Budget, Count, budget_key
 from feedhandler.transport.rest import Answer
 from feedhandler.venues._base import Limits, RestRequest
 
 
-def weight_budget(limits: Limits, rest_url: str, path: Path) -> Budget:
+def weight_budget(limits: Limits, rest_url: str, path: Path, count: Count) -> Budget:
     """Return the account of a venue's REST weight, shared over this host."""
     weight = limits.rest_weight_per_minute
-    return Budget(path, budget_key(rest_url, WEIGHT), weight, weight // 2)
+    return Budget(path, budget_key(rest_url, WEIGHT), weight, weight // 2, count)
 
 
 class VenueHost:

@@ -5,7 +5,8 @@ heartbeats, link, session and stamps. A check that cannot be made counts against
 quote, and every comparison is written `not (age <= limit)`, so that NaN fails closed.
 
     writer dead ─▶ DOWN         an older session, or being resynced ─▶ SYNCING
-    link not up ─▶ DOWN         disputed, or one side absent ─▶ SUSPECT
+    link not up ─▶ DOWN         disputed, one side absent, or an outlier that came
+                                less than a second ago ─▶ SUSPECT
     runner dead ─▶ UNKNOWN      older than its limit ─▶ QUIET, if the runner says so of
                                 this very record, else STALE
                                 else what the runner says, LIVE at best
@@ -26,6 +27,7 @@ import numpy.typing as npt
 from shm_layout.codes import (
     FLAG_DISPUTED,
     FLAG_ONE_SIDED,
+    FLAG_OUTLIER,
     FLAG_RESTARTED,
     FLAG_SYNCING,
     LINK_UP,
@@ -37,6 +39,7 @@ from shm_layout.codes import (
     REASON_NO_VERDICT,
     REASON_NONE,
     REASON_ONE_SIDED,
+    REASON_OUTLIER,
     REASON_QUIET_CONFIRMED,
     REASON_QUIET_UNCONFIRMED,
     REASON_RESYNC,
@@ -51,6 +54,7 @@ from shm_layout.codes import (
     STATE_SYNCING,
     STATE_UNKNOWN,
 )
+from shm_layout.limits import OUTLIER_HOLD_NS
 
 # Five beats of 100 ms missed: a kill is seen within 600 ms, and a machine that starves
 # a process for less than half a second raises no alarm.
@@ -83,6 +87,11 @@ def assess(
     """
     flags = records["flags"]
     age_ns = now_ns - records["recv_ns"]
+    # If the venue says no more, its age alone shows that the price has stood. Compared
+    # as stamps: the age of an absent one would not fit into 64 bits.
+    is_outlier = ((flags & FLAG_OUTLIER) != 0) & (
+        records["recv_ns"] > now_ns - OUTLIER_HOLD_NS
+    )
     conditions = [
         (np.full(len(records), not writer_beats), STATE_DOWN, REASON_WRITER_DEAD),
         (np.full(len(records), link != LINK_UP), STATE_DOWN, REASON_LINK_DOWN),
@@ -92,6 +101,7 @@ def assess(
         ((flags & FLAG_SYNCING) != 0, STATE_SYNCING, REASON_RESYNC),
         ((flags & FLAG_DISPUTED) != 0, STATE_SUSPECT, REASON_DISPUTED),
         (_is_one_sided(records), STATE_SUSPECT, REASON_ONE_SIDED),
+        (is_outlier, STATE_SUSPECT, REASON_OUTLIER),
         (~((age_ns >= 0) & (age_ns <= fresh_ns)), STATE_STALE, REASON_AGE),
     ]
     chosen = [condition for condition, _, _ in conditions]
@@ -210,6 +220,8 @@ def assess_one(
         return STATE_SUSPECT, REASON_DISPUTED
     if flags & FLAG_ONE_SIDED or not is_two_sided:
         return STATE_SUSPECT, REASON_ONE_SIDED
+    if flags & FLAG_OUTLIER and recv_ns > now_ns - OUTLIER_HOLD_NS:
+        return STATE_SUSPECT, REASON_OUTLIER
     if not (0 <= now_ns - recv_ns <= fresh_ns):
         return STATE_STALE, REASON_AGE
     return STATE_LIVE, REASON_NONE

@@ -35,6 +35,7 @@ FLAG_SYNCING = 1 << 4  # known to be in doubt: a resync is under way
 FLAG_LOCKED = 1 << 5  # bid equals ask
 FLAG_REPLAYED = 1 << 6  # history sent after a subscribe, not live
 FLAG_DISPUTED = 1 << 7  # the venue's other channel shows another top
+FLAG_OUTLIER = 1 << 8  # far from the price before it: in doubt while it is young
 FLAG_NAMES = {
     FLAG_UNCHANGED: "UNCHANGED",
     FLAG_ONE_SIDED: "ONE_SIDED",
@@ -44,6 +45,7 @@ FLAG_NAMES = {
     FLAG_LOCKED: "LOCKED",
     FLAG_REPLAYED: "REPLAYED",
     FLAG_DISPUTED: "DISPUTED",
+    FLAG_OUTLIER: "OUTLIER",
 }
 
 LINK_DOWN = 0
@@ -86,7 +88,7 @@ REASON_QUIET_UNCONFIRMED = 12  # silent on a live link; no REST check has agreed
 REASON_QUIET_CONFIRMED = 13  # silent on a live link; a recent REST check agrees
 REASON_LIVENESS = 14  # the liveness channel is silent too: broken, not quiet
 REASON_AUDIT = 15  # the venue's REST snapshot shows another top
-REASON_OUTLIER = 16  # the price is too far from its own past or its reference
+REASON_OUTLIER = 16  # a price far from the one before it, which has not stood yet
 REASON_LADDER = 17  # every step of the ladder was tried: taken out for a while
 REASON_HYSTERESIS = 18  # good again, but not for long enough yet
 REASON_NAMES = {

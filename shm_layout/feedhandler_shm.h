@@ -13,7 +13,7 @@
  * only while the owner's heartbeat is younger than 500 ms, its link is FH_LINK_UP, the
  * record's session is the link's session, its source is FH_SOURCE_STREAM, and its flags
  * hold none of FH_FLAG_ONE_SIDED, FH_FLAG_RESTARTED, FH_FLAG_SYNCING and
- * FH_FLAG_DISPUTED.
+ * FH_FLAG_DISPUTED, nor FH_FLAG_OUTLIER while it is younger than FH_OUTLIER_HOLD_NS.
  *
  * Needs C11 or C++11 with the GCC/Clang atomic builtins, little-endian, 64 bits.
  */
@@ -32,6 +32,7 @@
 #define FH_RING_SLOTS_MIN 8
 #define FH_SLOT_RETRIES_MAX 1024
 #define FH_COMMANDS_MAX 32
+#define FH_OUTLIER_HOLD_NS 1000000000
 #define FH_BUCKETS 608
 #define FH_BUCKET_BITS 4
 #define FH_BUCKET_EXPONENT_MAX 40
@@ -54,6 +55,7 @@
 #define FH_FLAG_LOCKED 32
 #define FH_FLAG_REPLAYED 64
 #define FH_FLAG_DISPUTED 128
+#define FH_FLAG_OUTLIER 256
 #define FH_LINK_DOWN 0
 #define FH_LINK_CONNECTING 1
 #define FH_LINK_UP 2

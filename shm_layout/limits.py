@@ -26,6 +26,10 @@ COMMANDS_MAX = 32  # venues that one runner commands: ten times those that are k
 # longest runs measured under a full-rate writer were 22 tries in C and 66 in Python.
 SLOT_RETRIES_MAX = 1_024
 
+# A price that jumped is believed once it has stood for so long: the writer flags what
+# comes sooner, a reader believes a flagged quote that is older.
+OUTLIER_HOLD_NS = 1_000_000_000
+
 # Log-linear buckets: 16 a power of two keeps an error of at most 1/16; values up to
 # 2^41 ns (36 minutes) have a bucket of their own.
 BUCKETS_PER_OCTAVE_BITS = 4

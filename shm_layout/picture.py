@@ -53,6 +53,7 @@ def c_structs() -> str:
         f"#define FH_RING_SLOTS_MIN {limits.RING_SLOTS_MIN}",
         f"#define FH_SLOT_RETRIES_MAX {limits.SLOT_RETRIES_MAX}",
         f"#define FH_COMMANDS_MAX {limits.COMMANDS_MAX}",
+        f"#define FH_OUTLIER_HOLD_NS {limits.OUTLIER_HOLD_NS}",
         f"#define FH_BUCKETS {limits.BUCKETS}",
         f"#define FH_BUCKET_BITS {limits.BUCKETS_PER_OCTAVE_BITS}",
         f"#define FH_BUCKET_EXPONENT_MAX {limits.BUCKET_EXPONENT_MAX}",

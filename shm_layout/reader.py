@@ -72,6 +72,8 @@ class Reader:
         self._epoch_offset = owner + OWNER.offsets["epoch"]
         self._liveness_offset = owner + OWNER.offsets["liveness_ns"]
         self._registers: dict[str, int] = {}  # venue -> offset of its register
+        self._directory = b""  # as it was unpacked last
+        self._instruments: tuple[Instrument, ...] = ()
         # Bound once: what every read of a quote calls.
         self.read_slot = self._core.read_slot
         self.read_live = self._core.read_live
@@ -165,16 +167,23 @@ class Reader:
             },
         )
 
-    def instruments(self) -> list[Instrument]:
-        """Return the directory by index; entries in use only."""
+    def instruments(self) -> tuple[Instrument, ...]:
+        """Return the directory by index; entries in use only.
+
+        The same tuple for as long as the directory does not change.
+        """
         plan = self.plan
         count = self._count(plan.directory_offset, plan.capacities.instruments)
         size = schema.INSTRUMENT.size_bytes
         first = plan.directory_offset + schema.DIRECTORY.size_bytes
-        return [
-            Instrument.unpack(self._mapping[start : start + size])
-            for start in range(first, first + count * size, size)
-        ]
+        data = self._mapping[first : first + count * size]
+        if data != self._directory:
+            self._directory = data
+            self._instruments = tuple(
+                Instrument.unpack(data[start : start + size])
+                for start in range(0, len(data), size)
+            )
+        return self._instruments
 
     def counters(self) -> dict[str, int]:
         """Return every registered counter by name."""

@@ -24,7 +24,10 @@ PACKAGES = ("shm_layout", "feedhandler")
 
 # What anything but the innermost packages may use.
 BASE = "shm_layout feedhandler.clock feedhandler.errors feedhandler.limits"
-EDGE = f"{BASE} feedhandler.config feedhandler.identity feedhandler.log"
+EDGE = (
+    f"{BASE} feedhandler.config feedhandler.folders feedhandler.identity"
+    " feedhandler.log"
+)
 
 # Unit -> the units it may import. A module belongs to the longest name that
 # begins its own; every unit may import itself.
@@ -34,6 +37,7 @@ TABLE: dict[str, str] = {
     # Leaves: each stands alone, or on errors.
     "feedhandler.clock": "",
     "feedhandler.errors": "shm_layout",
+    "feedhandler.folders": "",
     "feedhandler.identity": "",
     "feedhandler.limits": "",
     "feedhandler.resolver": "",

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from feedhandler import verdict
 from shm_layout import codes
+from shm_layout.limits import OUTLIER_HOLD_NS as HOLD_NS
 from shm_layout.schema import QUOTE, STATUS
 
 NOW_NS = 10_000_000_000
@@ -96,6 +97,16 @@ def test_fresh_two_sided_stream_quote_judged_live_is_tradable() -> None:
         ({"flags": codes.FLAG_DISPUTED, "recv_ns": 0}, "SUSPECT", "disputed"),
         ({"flags": codes.FLAG_DISPUTED | codes.FLAG_SYNCING}, "SYNCING", "resync"),
         ({"flags": codes.FLAG_DISPUTED, "session": 6}, "SYNCING", "awaiting_quote"),
+        ({"flags": codes.FLAG_OUTLIER}, "SUSPECT", "outlier"),
+        (
+            {"flags": codes.FLAG_OUTLIER, "recv_ns": NOW_NS - HOLD_NS + 1},
+            "SUSPECT",
+            "outlier",
+        ),
+        ({"flags": codes.FLAG_OUTLIER, "recv_ns": NOW_NS + 1}, "SUSPECT", "outlier"),
+        ({"flags": codes.FLAG_OUTLIER, "recv_ns": codes.TIME_NONE}, "STALE", "age"),
+        ({"flags": codes.FLAG_OUTLIER, "bid": math.nan}, "SUSPECT", "one_sided"),
+        ({"flags": codes.FLAG_OUTLIER | codes.FLAG_SYNCING}, "SYNCING", "resync"),
         ({"flags": codes.FLAG_RESTARTED}, "SYNCING", "awaiting_quote"),
         ({"session": 6}, "SYNCING", "awaiting_quote"),
         ({"kind": 0}, "SYNCING", "awaiting_quote"),
@@ -105,6 +116,29 @@ def test_a_doubtful_quote_is_never_tradable(
     fields: dict[str, object], state: str, reason: str
 ) -> None:
     assert judge(make_records(**fields), make_verdicts()) == (state, reason, False)
+
+
+def test_an_outlier_that_has_stood_is_judged_as_any_other_quote() -> None:
+    stood = {"flags": codes.FLAG_OUTLIER, "recv_ns": NOW_NS - HOLD_NS}
+    assert judge(make_records(**stood), make_verdicts()) == ("LIVE", "", True)
+
+
+@given(
+    age_ns=st.integers(-5, HOLD_NS - 1),
+    flags=st.integers(0, 2 * max(codes.FLAG_NAMES) - 1),
+    said=st.sampled_from(list(codes.STATE_NAMES)),
+    why=st.sampled_from(list(codes.REASON_NAMES)),
+)
+def test_an_outlier_that_has_not_stood_is_never_tradable(
+    age_ns: int, flags: int, said: int, why: int
+) -> None:
+    records = make_records(
+        flags=flags | codes.FLAG_OUTLIER, recv_ns=NOW_NS - age_ns, sequence=9
+    )
+    verdicts = make_verdicts(
+        state=said, reason=why, confirmed_ns=NOW_NS, applied_sequence=9
+    )
+    assert not judge(records, verdicts)[2]
 
 
 @pytest.mark.parametrize(
@@ -195,7 +229,7 @@ def test_a_heartbeat_proves_life_only_while_young(
 @given(
     flags=st.integers(0, 2 * max(codes.FLAG_NAMES) - 1),
     record_session=st.integers(6, 8),
-    age_ns=st.integers(-5, 2 * FRESH_NS),
+    age_ns=st.integers(-5, 2 * FRESH_NS) | st.sampled_from([HOLD_NS - 1, HOLD_NS]),
     bid=st.sampled_from([1.0, math.nan]),
     ask=st.sampled_from([2.0, math.nan]),
     writer_beats=st.booleans(),
@@ -326,6 +360,10 @@ def test_a_quiet_quote_without_a_young_check_is_not_tradable(
         ({"recv_ns": codes.TIME_NONE}, "STALE"),
         ({"flags": codes.FLAG_DISPUTED}, "SUSPECT"),
         ({"flags": codes.FLAG_SYNCING}, "SYNCING"),
+        (
+            {"flags": codes.FLAG_OUTLIER, "recv_ns": LATER_NS - HOLD_NS + 1},
+            "SUSPECT",
+        ),
         ({"bid": math.nan}, "SUSPECT"),
         ({"session": 6}, "SYNCING"),
         ({"epoch": 4}, "STALE"),

@@ -16,7 +16,8 @@ from feedhandler.errors import EXIT_DONE, EXIT_VERDICT
 def command(files: tuple[str, ...], as_json: bool) -> int:
     """Show ages, states and trends from telemetry files, the oldest first.
 
-    FILE may be a directory: its telemetry.jsonl with the rotated ones is read. Memory
+    FILE may be a directory: its telemetry.jsonl with the rotated ones is read. The
+    numbers are those of `report`, which knows the manifest and the log beside. Memory
     does not grow with the files. Exits with 1 when there is no sample in them.
 
     \b

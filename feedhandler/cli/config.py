@@ -8,9 +8,11 @@ import os
 import click
 
 from feedhandler.cli.options import config_option, instance_option
-from feedhandler.config import Effective, load_effective
+from feedhandler.config import Config, Effective, load_effective
 from feedhandler.config.describe import effective_rows, toml_value
-from feedhandler.errors import EXIT_DONE
+from feedhandler.errors import EXIT_DONE, UsageError
+
+_NS_PER_MS = 1_000_000
 
 
 @click.command()
@@ -23,8 +25,9 @@ def command(
 ) -> int:
     """Check the configuration, or show every value with its origin.
 
-    An origin is default, file or environment. What is shown is itself a valid file;
-    credentials in addresses are hidden.
+    An origin is default, file or environment; where a value leaves it to the venue, the
+    venue's own stands beside it. What is shown is itself a valid file; credentials in
+    addresses are hidden.
 
     \b
     Examples:
@@ -47,10 +50,40 @@ def command(
     if not effective:
         click.echo(_summary(checked))
     elif as_json:
-        click.echo(json.dumps(_document(checked.path, rows), indent=2))
+        own = _own_values(config)
+        click.echo(json.dumps(_document(checked.path, rows, own), indent=2))
     else:
-        _print_rows(rows)
+        _print_rows(rows, _own_values(config))
     return EXIT_DONE
+
+
+def _own_values(config: Config) -> dict[tuple[str, str], object]:
+    """Return what a venue uses for the keys that leave it to the venue."""
+    # Imported here: most commands that read a configuration need no venue.
+    from feedhandler.feed.settings import settle
+    from feedhandler.venues._base import load_venue
+
+    own: dict[tuple[str, str], object] = {}
+    for name, venue in config.venue.items():
+        try:
+            settings = settle(load_venue(name), venue)
+        except UsageError:
+            continue  # the feed says it when it starts
+        timing = settings.timing
+        for key, value_ns in (
+            ("read_timeout_ms", timing.read_timeout_ns),
+            ("ping_interval_ms", timing.ping_interval_ns),
+            ("session_limit_ms", timing.session_limit_ns),
+            ("subscribe_gap_ms", timing.subscribe_gap_ns),
+        ):
+            if getattr(venue, key) < 0:
+                own[f"venue.{name}", key] = value_ns // _NS_PER_MS
+        if not venue.fresh_ms:
+            own[f"venue.{name}", "fresh_ms"] = settings.fresh_ms
+        for key, url in (("ws_url", settings.ws_url), ("rest_url", settings.rest_url)):
+            if not getattr(venue, key):
+                own[f"venue.{name}", key] = url
+    return own
 
 
 def _summary(checked: Effective) -> str:
@@ -60,19 +93,27 @@ def _summary(checked: Effective) -> str:
     return f"configuration is valid: {place}; venues: {venues}; values set: {changed}"
 
 
-def _document(path: str, rows: list[tuple[str, str, object, str]]) -> dict[str, object]:
+def _document(
+    path: str,
+    rows: list[tuple[str, str, object, str]],
+    own: dict[tuple[str, str], object],
+) -> dict[str, object]:
     values = [
         {"section": section, "key": key, "value": value, "origin": origin}
+        | ({"own": own[section, key]} if (section, key) in own else {})
         for section, key, value, origin in rows
     ]
     return {"schema": 1, "file": path or None, "values": values}
 
 
-def _print_rows(rows: list[tuple[str, str, object, str]]) -> None:
+def _print_rows(
+    rows: list[tuple[str, str, object, str]], own: dict[tuple[str, str], object]
+) -> None:
     current = ""
     for section, key, value, origin in rows:
         if section != current:
             click.echo(f"\n[{section}]")
             current = section
         assignment = f"{key} = {toml_value(value)}"
-        click.echo(f"{assignment:<44} # {origin}")
+        left = f": the venue's {own[section, key]}" if (section, key) in own else ""
+        click.echo(f"{assignment:<44} # {origin}{left}")

@@ -17,7 +17,7 @@ _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 @click.command()
 @instance_option
 @config_option
-@click.option("--clean", is_flag=True, help="Remove segments without a live writer.")
+@click.option("--clean", is_flag=True, help="Remove what dead instances left.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(
     instance: str | None, config_path: str | None, clean: bool, as_json: bool
@@ -25,8 +25,9 @@ def command(
     """Check the host: shared memory, memory, clock, limits, versions, configuration.
 
     Each check is ok, warn or fail, and says what to do; exits with 1 if any fails.
-    --clean removes only segments of ours whose writer is dead; a foreign object, or
-    one that a live process holds, is left alone.
+    --clean removes only segments of ours whose writer is dead and whose instance does
+    not run; what an instance that runs will take over, and foreign objects, are left
+    alone.
 
     \b
     Examples:

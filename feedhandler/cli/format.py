@@ -40,9 +40,9 @@ def short(value: float) -> str:
     return f"{value:.4g}" if abs(value) >= 1e-4 or value == 0 else f"{value:.1e}"
 
 
-def milliseconds(age_ns: int | None) -> str:
-    """Render an age, an unknown one as a dash."""
-    if age_ns is None:
+def milliseconds(age_ns: int) -> str:
+    """Render an age, an unknown one (negative) as a dash."""
+    if age_ns < 0:
         return UNKNOWN
     age_ms = age_ns / _NS_PER_MS
     if abs(age_ms) < 10:

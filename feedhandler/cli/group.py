@@ -11,7 +11,7 @@ import importlib
 import os
 import sys
 import traceback
-from typing import Final
+from typing import Any, Final
 
 import click
 
@@ -51,7 +51,7 @@ COMMANDS: Final = {
 
 _EPILOG: Final = """\
 Exit codes: 0 done, 1 a verdict failed or nothing runs, 2 usage or configuration, 3 lost
-ownership, 4 already running, 5 resources, 70 bug.
+ownership, 4 already running, 5 resources, 70 a bug, 130 Ctrl-C where only that ends it.
 
 \b
 Try it without network or configuration:
@@ -126,9 +126,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _call(arguments: list[str] | None) -> int:
+    # Of a terminal; what is no terminal gets no colours in any case. See no-color.org.
+    extra: dict[str, Any] = {"color": False} if os.environ.get("NO_COLOR") else {}
     try:
         result = group.main(
-            args=arguments, prog_name="feedhandler", standalone_mode=False
+            args=arguments, prog_name="feedhandler", standalone_mode=False, **extra
         )
     except click.exceptions.Exit as ending:
         return ending.exit_code

@@ -22,7 +22,7 @@ def instance_option(command: Command) -> Command:
         "--instance",
         metavar="NAME",
         callback=_check_instance,
-        help="Name of the group of processes (default: default).",
+        help="Name of the group of processes (default: as configured, else `default`).",
     )(command)
 
 

@@ -43,7 +43,9 @@ def _print_kinds(
 
 # Options that are not arguments of `command` are those of `Simulation`, by name.
 @click.command()
-@click.option("--venue", "venues", multiple=True, help="Venue; default: every one.")
+@click.option(
+    "--venue", "venues", multiple=True, metavar="V", help="Only these venues."
+)
 @click.option("--seed", default=7, show_default=True, help="Seed of the market.")
 @click.option(
     "--rate",

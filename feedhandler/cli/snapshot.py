@@ -11,9 +11,11 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final
 
+from feedhandler.cli.hops import hop_rows
+from feedhandler.cli.readers import reader_rows
 from feedhandler.client.rest import FeedWithRest
 from feedhandler.rest.report import rest_rows
-from feedhandler.supervisor.leftovers import roles_present
+from feedhandler.supervisor.leftovers import is_readers, roles_present
 from feedhandler.verdict import HEARTBEAT_LIMIT_NS, is_beating
 from shm_layout import (
     LINK_UP,
@@ -71,7 +73,9 @@ def read_status(instance: str) -> Document:
             ],
             "instruments": instruments,
             "rings": [_ring(venue, reader, runner) for venue, reader in feeds.items()],
+            "hops": hop_rows(readers),
             "rest": rest_rows(readers.get("rest"), now_ns),
+            "readers": reader_rows(readers, refused, now_ns),
         }
     finally:
         for reader in readers.values():
@@ -115,9 +119,9 @@ def _processes(
     now_ns: int,
 ) -> list[Document]:
     known = [name.removeprefix("restarts.") for name in kept if "restarts." in name]
-    roles = sorted({*owners, *refused, *known}, key=_role_order)
+    roles = {role for role in (*owners, *refused, *known) if not is_readers(role)}
     rows = []
-    for role in roles:
+    for role in sorted(roles, key=_role_order):
         owner = owners.get(role)
         if role == "sim" and owner is None:
             continue  # it has no segment, so nothing is known of it here
@@ -177,6 +181,8 @@ def _venue(
         "reconnects": _group(counters, "reconnects"),
         "resyncs": _group(counters, "resyncs"),
         "frames": counters.get("frames", 0),
+        "published": counters.get("published", 0),
+        "unchanged": counters.get("unchanged", 0),
         "rejected": _group(counters, "rejected"),
     }
 
@@ -193,7 +199,7 @@ def _venue_state(owner: Owner, beats: bool, rows: list[Document]) -> str:
 def _ring(venue: str, reader: Reader, runner: Mapping[str, int]) -> Document:
     """Return how the runner keeps up with one feed's ring; None without a runner."""
     row: Document = {"venue": venue, "head": reader.head()}
-    for name in ("lag", "laps", "lost", "budget_hits"):
+    for name in ("drained", "lag", "laps", "lost", "budget_hits"):
         row[name] = runner.get(f"{name}.{venue}")
     return row
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from feedhandler.cli.options import config_option, instance_option
-from feedhandler.cli.start import children_of, choose_venues
-from feedhandler.config import Config, load
+from feedhandler.cli.start import check_faults, children_of, choose_venues
+from feedhandler.config import Config, load, load_effective
 from feedhandler.config.environment import variable_for
 from feedhandler.errors import (
     EXIT_BUG,
@@ -24,6 +24,7 @@ from feedhandler.errors import (
     UsageError,
     exit_code,
 )
+from feedhandler.folders import make_private
 
 if TYPE_CHECKING:
     from feedhandler.soak.manifest import Plan
@@ -36,6 +37,8 @@ SEED: Final = 7
 MINUTES: Final = 90.0
 # What a directory may hold that a run is put into: nothing of another run.
 _EVIDENCE: Final = ("manifest.json", "run.log", "telemetry.jsonl")
+_TOTALS_MIN: Final = 24  # memory and CPU are compared by them; a slope needs points
+_TOTALS_LEAST_MS: Final = 1_000
 _FILES_MAX: Final = 1_000  # rotation would remove the beginning of a long run
 
 
@@ -43,7 +46,9 @@ _FILES_MAX: Final = 1_000  # rotation would remove the beginning of a long run
 @instance_option
 @config_option
 @click.option(
-    "--minutes", type=click.FloatRange(min=0, min_open=True), help="How long."
+    "--minutes",
+    type=click.FloatRange(min=0, min_open=True),
+    help=f"How long (default {MINUTES:g}, or as long as the scenario).",
 )
 @click.option("--out", required=True, metavar="DIR", help="A directory of its own.")
 @click.option(
@@ -69,6 +74,7 @@ _FILES_MAX: Final = 1_000  # rotation would remove the beginning of a long run
     "--scale",
     type=click.FloatRange(0.01, 1),
     default=1.0,
+    show_default=True,
     help="With --demo: run a scenario, and the deadlines, at a fraction of its time.",
 )
 def command(
@@ -88,7 +94,9 @@ def command(
     It holds telemetry.jsonl (and what was rotated), market_rx_stats.log, run.log with
     the lines of every process, and manifest.json with all that a reader must know of
     the run. Ctrl-C or SIGTERM ends it early; what was written is usable. The instance
-    is `soak` unless named, so that it runs beside what runs already.
+    is `soak` unless named, so that it runs beside what runs already. A run shorter than
+    8 minutes takes totals more often, so that it has 24 of them, unless the
+    configuration sets telemetry.totals_ms.
 
     Exits with 0 when it ran, with 1 when a scenario's outcome was not the expected one,
     and else as `start` does: 2 usage, 4 already running, 5 resources.
@@ -102,17 +110,22 @@ def command(
     if not demo and (seed is not None or faults or scenarios or scale < 1):
         raise UsageError("--seed, --fault, --scenario and --scale need --demo")
     read = _read_scenarios(scenarios, faults, scale)
-    overrides, config = _configure(config_path, instance, out, venues, read, scale)
+    if minutes is None:
+        minutes = max((scenario.minutes for scenario in read), default=MINUTES)
+    overrides, config = _configure(
+        config_path, instance, out, venues, read, minutes, scale
+    )
     chosen = choose_venues(config, venues)
     specs = [fault for fault in faults if not fault.endswith(".toml")]
     specs += [spec for scenario in read for spec in scenario.faults_of(chosen)]
+    check_faults(specs, chosen)
     plan = _plan(chosen, minutes, demo, seed, specs, read, scale)
     return _run(config, config_path, overrides, plan, _prepare(out), read)
 
 
 def _plan(
     venues: Sequence[str],
-    minutes: float | None,
+    minutes: float,
     demo: bool,
     seed: int | None,
     faults: Sequence[str],
@@ -121,11 +134,10 @@ def _plan(
 ) -> Plan:
     from feedhandler.soak.manifest import Plan
 
-    longest = max((scenario.minutes for scenario in scenarios), default=MINUTES)
     return Plan(
         command=["feedhandler", *sys.argv[1:]],
         venues=venues,
-        minutes=longest if minutes is None else minutes,
+        minutes=minutes,
         is_demo=demo,
         seed=(SEED if seed is None else seed) if demo else None,
         faults=faults,
@@ -149,14 +161,20 @@ def _configure(
     out: str,
     venues: Sequence[str],
     scenarios: Sequence[Scenario],
+    minutes: float,
     scale: float,
 ) -> tuple[dict[str, str], Config]:
     """Return what children get in their environment, and the configuration."""
     from feedhandler.soak.shortened import shorten
 
-    config = load(path, os.environ)
+    effective = load_effective(path, os.environ)
+    config = effective.config
     chosen = choose_venues(config, venues)
     overrides = shorten(config, chosen, scale)
+    if effective.origins["telemetry.totals_ms"] == "default":
+        name = variable_for("telemetry", "totals_ms")
+        usual_ms = int(overrides.get(name, config.telemetry.totals_ms))
+        overrides[name] = str(_totals_ms(minutes, usual_ms))
     for scenario in scenarios:
         for key, value in scenario.config.items():
             for venue in chosen:
@@ -169,6 +187,11 @@ def _configure(
     return overrides, config.with_instance(instance or INSTANCE)
 
 
+def _totals_ms(minutes: float, usual_ms: int) -> int:
+    """Return how often totals are due for a run of that length to hold enough."""
+    return min(usual_ms, max(_TOTALS_LEAST_MS, int(minutes * 60_000 / _TOTALS_MIN)))
+
+
 def _text(value: object) -> str:
     if isinstance(value, list):
         return ",".join(map(str, value))
@@ -178,7 +201,7 @@ def _text(value: object) -> str:
 def _prepare(out: str) -> Path:
     directory = Path(out).resolve()
     try:
-        directory.mkdir(parents=True, exist_ok=True)
+        make_private(directory)
         held = [name for name in _EVIDENCE if (directory / name).exists()]
     except OSError as error:
         raise ResourcesMissing(f"{directory}: {error.strerror}") from error

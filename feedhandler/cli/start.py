@@ -28,16 +28,28 @@ DEMO_INSTANCE = "demo"
     "--venue", "venues", multiple=True, metavar="V", help="Only these venues."
 )
 @click.option("--demo", is_flag=True, help="Simulate the venues: no network, no keys.")
-@click.option("--seed", type=int, help="With --demo: seed of the simulated market.")
-@click.option("--rate", type=float, help="With --demo: speed of the simulated market.")
+@click.option(
+    "--seed", type=int, help="With --demo: seed of the simulated market (default 7)."
+)
+@click.option(
+    "--rate",
+    type=click.FloatRange(0.01, 1000),
+    help="With --demo: speed of the simulated market (default 1).",
+)
 @click.option(
     "--fault",
     "faults",
     multiple=True,
     metavar="SPEC",
-    help="With --demo: a fault, such as hyperliquid:mute@30s+20s; may be repeated.",
+    help="With --demo: a fault, such as hyperliquid:mute@30s+20s; may be repeated. "
+    "`feedhandler sim --kinds` lists them.",
 )
-@click.option("--table/--no-table", default=None, help="Show quotes in a live table.")
+@click.option(
+    "--table/--no-table",
+    default=None,
+    help="Show quotes in a live table, or a line a second where there is no terminal "
+    "(default: with --demo).",
+)
 @click.option(
     "--for",
     "for_seconds",
@@ -59,7 +71,8 @@ def command(
     """Run feeds and runner, restart what dies, and stop cleanly on Ctrl-C or SIGTERM.
 
     The processes of [rest] and [telemetry] run too where the configuration enables
-    them.
+    them. With --demo the instance is `demo` unless named, whatever the configuration
+    says, so that it runs beside what runs already.
 
     Prints how far each venue has come, then what happens. A second Ctrl-C kills at
     once. Exits with 4 when the instance already runs.
@@ -76,6 +89,7 @@ def command(
         instance = DEMO_INSTANCE
     config = load_config(config_path, instance)
     chosen = choose_venues(config, venues)
+    check_faults(faults, chosen)
     simulation = Simulation(chosen, seed=seed, rate=rate, faults=faults)
     with_table = demo if table is None else table
     console = Console(
@@ -103,6 +117,23 @@ def choose_venues(config: Config, venues: Sequence[str]) -> tuple[str, ...]:
     if not chosen:
         raise UsageError("no venue is enabled")
     return chosen
+
+
+def check_faults(faults: Sequence[str], venues: Sequence[str]) -> None:
+    """Raise `UsageError` for a fault that the simulated venues would refuse."""
+    if not faults:
+        return
+    # Imported here: without faults nobody pays for the simulated venues.
+    from feedhandler.sim import FaultError, parse
+
+    for text in faults:
+        try:
+            fault = parse(text)
+        except FaultError as error:
+            raise UsageError(str(error)) from error
+        if fault.venue and fault.venue not in venues:
+            hint = suggest(fault.venue, venues)
+            raise UsageError(f"fault {text!r} is for a venue that does not run{hint}")
 
 
 def children_of(

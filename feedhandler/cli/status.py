@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
@@ -18,6 +18,7 @@ _COLOURS = {
     "QUIET": "green",
     "running": "green",
     "idle": "green",
+    "reading": "green",
     "fallback": "yellow",
     "SYNCING": "yellow",
     "UNKNOWN": "yellow",
@@ -25,12 +26,14 @@ _COLOURS = {
     "starting": "yellow",
 }
 
+_RING_COLUMNS = ("ring", "read", "lag", "lag_max", "lost", "laps")
+
 
 @click.command()
 @instance_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(instance: str | None, as_json: bool) -> int:
-    """Show processes, venues and quotes, read from shared memory.
+    """Show processes, venues, quotes and registered readers, from shared memory.
 
     Exits with 0 when feeds and runner run and every venue is LIVE or QUIET, with 1
     when nothing runs or a venue is in any other state. It works when every process is
@@ -48,6 +51,7 @@ def command(instance: str | None, as_json: bool) -> int:
         click.echo(json.dumps(document, allow_nan=False))
     elif not document["processes"]:
         click.echo(f"nothing runs: instance={document['instance']}")
+        _print_readers(document["readers"])
     else:
         _print(document)
     return EXIT_DONE if is_healthy(document) else EXIT_VERDICT
@@ -81,6 +85,46 @@ def _print(document: Mapping[str, Any]) -> None:
         head = ["QUOTE", "", "STATE", "", "BID", "ASK", "APPLY ms", "RECV ms"]
         rows = [_quote_row(row) for row in document["instruments"]]
         _print_table([[*head, "EVENT ms", "REASON"], *rows], (4, 5, 6, 7, 8))
+    _print_hops(document["hops"])
+    _print_readers(document["readers"])
+
+
+def _print_hops(hops: Sequence[Mapping[str, Any]]) -> None:
+    """Print how long records took on their way; nothing when nobody measured."""
+    head = ["HOP", "", "VALUES", "p50 ms", "p99 ms", "p99.9 ms", "max ms"]
+    times = ("p50_ms", "p99_ms", "p99_9_ms", "max_ms")
+    rows = [
+        [
+            hop["venue"] or "runner",
+            hop["hop"],
+            _text(hop["count"]),
+            *(_age(hop[t]) for t in times),
+        ]
+        for hop in hops
+    ]
+    if not rows:
+        return
+    first, *others = columns([head, *rows], (2, 3, 4, 5, 6))
+    click.echo(click.style(first, dim=True))
+    click.echo("\n".join(others) + "\n")
+
+
+def _print_readers(readers: Sequence[Mapping[str, Any]]) -> None:
+    """Print who registered, a line for each ring; nothing when nobody did."""
+    head = ["READER", "PID", "STATE", "POLL ms", "RING", "READ", "LAG", "MAX", "LOST"]
+    rows = [
+        [
+            reader["name"],
+            _text(reader["pid"]),
+            reader["state"],
+            _age(reader["poll_age_ms"]),
+            *(_text(ring.get(name)) for name in _RING_COLUMNS),
+        ]
+        for reader in readers
+        for ring in reader["rings"] or [{}]
+    ]
+    if rows:
+        _print_table([[*head, "LAPS"], *rows], (1, 3, 5, 6, 7, 8, 9))
 
 
 def _venue_row(row: Mapping[str, Any], ring: Mapping[str, Any]) -> list[str]:

@@ -22,6 +22,7 @@ from rich.text import Text
 from feedhandler.cli.format import milliseconds, number, short, sparkline
 from feedhandler.cli.market import Line, Market
 from feedhandler.sink import Sink
+from feedhandler.supervisor.child import DISABLED, RUNNING, WAITING, Child
 from feedhandler.supervisor.process import Supervisor
 
 WRITE_S: Final = 0.15  # less than the pause between two pictures
@@ -32,6 +33,7 @@ _FRAME_LINES: Final = 6  # header, processes, column titles, rules
 _WIDE_COLUMNS: Final = 100
 _NAME_MIN: Final = 8
 _TITLES: Final = ("venue", "bid", "ask", "spread", "trade", "age ms", "state")
+_SPREAD: Final = 3
 _TRADE: Final = 4
 _NS_PER_S: Final = 1_000_000_000
 
@@ -45,7 +47,7 @@ _STATE_STYLES: Final = {
     "DOWN": "bold red",
     "QUARANTINED": "bold magenta",
 }
-_CHILD_STYLES: Final = {"running": "green", "waiting": "yellow", "disabled": "bold red"}
+_CHILD_STYLES: Final = {RUNNING: "green", WAITING: "yellow", DISABLED: "bold red"}
 _MOVE_STYLES: Final = {1: "bold green", -1: "bold red", 0: ""}
 _ARROWS: Final = {1: "▲", -1: "▼", 0: "•"}
 _EVENT_STYLES: Final = (
@@ -125,7 +127,7 @@ def compose(
     events = min(EVENTS_MAX, max(EVENTS_MIN, height - used - 1))
     parts: list[RenderableType] = [
         _header(supervisor),
-        _processes(supervisor),
+        _processes(supervisor, width),
         Rule(style="dim"),
         (
             _quotes(lines, now_s, width, is_tall=is_tall)
@@ -151,23 +153,39 @@ def _header(supervisor: Supervisor) -> Text:
     return text
 
 
-def _processes(supervisor: Supervisor) -> Text:
+def _processes(supervisor: Supervisor, width: int) -> Text:
+    """Return every process; where that is too wide, those that need a look."""
     text = Text(" ", no_wrap=True, overflow="ellipsis")
     for child in supervisor.children:
-        style = _CHILD_STYLES.get(child.state, "dim")
-        text.append("● ", style)
-        text.append(child.role)
-        text.append(f" {child.pid or child.state}", "dim" if child.pid else style)
-        if child.restarts_count:
-            text.append(f" ↻{child.restarts_count}", "yellow")
-        text.append("   ")
+        text.append_text(_process(child))
+    if text.cell_len <= width:
+        return text
+    running = [child for child in supervisor.children if child.state == RUNNING]
+    text = Text(" ", no_wrap=True, overflow="ellipsis")
+    text.append("● ", _CHILD_STYLES[RUNNING])
+    text.append(f"{len(running)} of {len(supervisor.children)} processes run   ")
+    for child in supervisor.children:
+        if child.restarts_count or child not in running:
+            text.append_text(_process(child))
     return text
+
+
+def _process(child: Child) -> Text:
+    style = _CHILD_STYLES.get(child.state, "dim")
+    text = Text.assemble(("● ", style), child.role)
+    text.append(f" {child.pid or child.state}", "dim" if child.pid else style)
+    if child.restarts_count:
+        text.append(f" ↻{child.restarts_count}", "yellow")
+    return text.append("   ")
 
 
 def _quotes(lines: list[Line], now_s: float, width: int, *, is_tall: bool) -> Table:
     rows = []
     for line in sorted(lines, key=_instrument_and_venue):
         cells = _cells(line, now_s)
+        if not is_tall and not line.row["tradable"]:
+            # In one line the reason says more than a spread that nobody may trade on.
+            cells[_SPREAD] = cells[-1][::-1]
         if not is_tall and width < _WIDE_COLUMNS:
             del cells[_TRADE]
         rows.append([Text("\n").join(cell) if is_tall else cell[0] for cell in cells])
@@ -218,8 +236,7 @@ def _cells(line: Line, now_s: float) -> list[tuple[Text, Text]]:
     spread = line.spread_bps
     bps = f"{spread:.2f} bps" if math.isfinite(spread) else "-"
     apply_age, recv_age = (
-        milliseconds(None if row[key] < 0 else row[key])
-        for key in ("apply_age_ns", "recv_age_ns")
+        milliseconds(row[key]) for key in ("apply_age_ns", "recv_age_ns")
     )
     mark = Text(row["reason"] or "no", "dim")
     if row["tradable"]:
@@ -264,7 +281,9 @@ def brief(text: str) -> str:
         venue, reason = facts.get("venue", ""), facts.get("reconnect_reason", "")
         return f"{venue} session {facts.get('session', '')} ended: {reason}"
     if words[:2] == ["runner", "state"]:
-        moved = f"{facts.get('previous', '')} → {facts.get('state', '')}"
+        moved = state = facts.get("state", "")
+        if facts.get("previous", state) != state:
+            moved = f"{facts['previous']} → {state}"
         reason = facts.get("reason", "").strip('"')
         names = f"{facts.get('venue', '')} {facts.get('instrument', '')}"
         return f"{names} {moved} {reason}".rstrip()

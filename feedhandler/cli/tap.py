@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any
+import signal
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from feedhandler.cli.format import number
 from feedhandler.cli.options import instance_option, pick_instance
-from feedhandler.errors import EXIT_DONE
+from feedhandler.errors import EXIT_DONE, UsageError
+
+if TYPE_CHECKING:
+    from feedhandler.client import Feed
 
 KINDS = ("quote", "trade", "funding", "status")
 _HIDDEN = ("stamp", "kind", "instrument")  # the names say it better
@@ -26,11 +31,20 @@ _HIDDEN = ("stamp", "kind", "instrument")  # the names say it better
     metavar="S",
     help="Only this instrument, by our name (BTC-PERP) or the venue's (BTC).",
 )
-@click.option("--kind", "kinds", multiple=True, type=click.Choice(KINDS))
+@click.option(
+    "--kind",
+    "kinds",
+    multiple=True,
+    type=click.Choice(KINDS),
+    help="Only this kind of record; may be repeated, as --venue and --symbol may.",
+)
 @click.option(
     "--from-start", is_flag=True, help="Begin with what the rings still hold."
 )
 @click.option("--count", type=click.IntRange(min=1), help="End after this many.")
+@click.option(
+    "--name", metavar="NAME", help="Register, so that `status` shows lag and losses."
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 def command(
     instance: str | None,
@@ -39,24 +53,34 @@ def command(
     kinds: tuple[str, ...],
     from_start: bool,
     count: int | None,
+    name: str | None,
     as_json: bool,
 ) -> int:
     """Follow quotes, trades, funding and state changes as they are published.
 
     What the ring overwrote before it could be read is reported on standard error; a
-    slow reader never slows a feed. Ends with Ctrl-C or after --count records.
+    slow reader never slows a feed. Ends with Ctrl-C or after --count records. A name
+    is one reader's at a time: the second one exits with 4.
 
     \b
     Examples:
       feedhandler tap --instance demo --kind trade --symbol BTC-PERP
       feedhandler tap --venue hyperliquid --count 100 --json
+      feedhandler tap --name recorder --json > records.jsonl
     """
     from feedhandler.client import attach
 
+    if name is not None:
+        # A manager's way to end it, too, gives the name back.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     with attach(pick_instance(instance)) as feed:
-        records = feed.follow(
-            venues or None, kinds or None, symbols or None, from_start=from_start
-        )
+        filters = (venues or None, kinds or None, symbols or None)
+        try:
+            records = feed.follow(*filters, from_start=from_start, name=name)
+        except ValueError as error:
+            raise UsageError(str(error)) from error
+        for what in _absent(feed, venues, symbols):
+            click.echo(f"waiting for {what}", err=True)
         lost = 0
         for index, record in enumerate(records, start=1):
             fields = _readable(record.fields)
@@ -68,6 +92,21 @@ def command(
             if index == count:
                 break
     return EXIT_DONE
+
+
+def _absent(
+    feed: Feed, venues: tuple[str, ...], symbols: tuple[str, ...]
+) -> Iterator[str]:
+    """Yield what was asked for and is not there, which may still come."""
+    rows = feed.quotes()
+    listed = {*rows["instrument"].tolist(), *rows["symbol"].tolist()}
+    for venue in venues:
+        if venue not in feed.venues:
+            running = ", ".join(feed.venues) or "none"
+            yield f"{venue}: no such venue runs (running: {running})"
+    for symbol in symbols:
+        if symbol not in listed:
+            yield f"{symbol}: no venue lists it (`feedhandler status` shows what is)"
 
 
 def _readable(fields: dict[str, int | float]) -> dict[str, Any]:

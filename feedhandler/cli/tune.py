@@ -17,6 +17,7 @@ from feedhandler.errors import EXIT_DONE, EXIT_VERDICT
 def command(directory: str, target: str | None, as_json: bool) -> int:
     """Propose fresh limits, watchdogs and the layers' thresholds from a soak in DIR.
 
+    They come from measured silences: of quotes, of liveness channels, and of venues.
     Each is shown with its false alarms a day and the time in which it sees a failure.
     Thin evidence is refused, and then the exit code is 1. Nothing that runs is changed;
     FILE is written only when --apply names it, and keeps its comments.

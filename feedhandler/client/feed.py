@@ -5,8 +5,9 @@
         quote = feed.quote("hyperliquid", "BTC-PERP")
         if quote and quote.tradable: ...
 
-Needs no event loop and no thread, and never writes: the feeds do not know who reads
-them. Not safe for use by two threads at once; attach once in each.
+Needs no event loop and no thread, and never writes, but a follower with a name its own
+segment: the feeds do not know who reads them. Not safe for use by two threads at once;
+attach once in each.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from feedhandler import verdict
+from feedhandler.client.entries import Entry, make_entries
 from feedhandler.client.follow import Follower, Losses, Record
 from feedhandler.client.funding import STALE_AFTER_S, Funding, unpack_funding
 from feedhandler.client.quote import Quote, unpack_status
@@ -40,37 +42,6 @@ _RUNNER = "runner"
 _LINK_MASK = 0xFFFF_FFFF
 
 
-class _Entry:
-    """Where one instrument's quote and verdict stand, bound for the next read."""
-
-    __slots__ = (
-        "fresh_ns",
-        "index",
-        "names",
-        "read",
-        "read_funding",
-        "read_verdict",
-        "verdict_index",
-    )
-
-    def __init__(
-        self,
-        reader: Reader,
-        index: int,
-        names: tuple[str, str, str],
-        fresh_ns: int,
-        runner: Reader | None,
-        verdict_index: int | None,
-    ) -> None:
-        self.read = reader.read_live
-        self.read_funding = reader.read_funding
-        self.index = index
-        self.names = names  # venue, instrument, symbol
-        self.fresh_ns = fresh_ns
-        self.read_verdict = runner.read_live if runner is not None else None
-        self.verdict_index = verdict_index
-
-
 class Feed:
     """One instance's quotes, as seen by a reader. Use `attach`."""
 
@@ -86,7 +57,14 @@ class Feed:
         self._confirm_limit_ns = quiet_confirm_ms * 1_000_000
         self._feeds: dict[str, Reader] = {}  # by venue
         self._runner: Reader | None = None
-        self._entries: dict[tuple[str, str], _Entry] = {}
+        self._quotes = Quotes(
+            self._feeds,
+            self._heartbeat_limit_ns,
+            self._confirm_limit_ns,
+            time.monotonic_ns,
+        )
+        self._entries: dict[tuple[str, str], Entry] = {}
+        self._made_from: tuple[object, ...] = ()  # what the entries were made from
         self._losses = Losses()
         self._next_look_ns = 0
 
@@ -184,14 +162,7 @@ class Feed:
         (text); tradable (bool). An instrument that never spoke has kind 0 sizes NaN.
         """
         self._look(time.monotonic_ns())
-        table = Quotes(
-            self._feeds,
-            self._runner,
-            self._heartbeat_limit_ns,
-            self._confirm_limit_ns,
-            time.monotonic_ns,
-        )
-        return table.read(time.monotonic_ns(), time.time_ns())
+        return self._quotes.read(self._runner, time.monotonic_ns(), time.time_ns())
 
     def follow(
         self,
@@ -202,15 +173,18 @@ class Feed:
         timeout_s: float | None = None,
         poll_s: float = 0.001,
         from_start: bool = False,
+        name: str | None = None,
     ) -> Iterator[Record]:
         """Yield records as they are published, in order, from now on.
 
         With `from_start`, begin with what the rings still hold for certain, the newer
-        half of each.
-        `kinds` are quote, trade, funding, status. Waits for more for ever, or ends once
-        nothing came for `timeout_s`. `lost` counts what was overwritten meanwhile.
+        half of each. `kinds` are quote, trade, funding, status. Waits for more for
+        ever, or ends once nothing came for `timeout_s`. `lost` counts what was
+        overwritten meanwhile. `name` is that of `follower`.
         """
-        follower = self.follower(venues, kinds, instruments, from_start=from_start)
+        follower = self.follower(
+            venues, kinds, instruments, from_start=from_start, name=name
+        )
         return follower.records(timeout_s, poll_s)
 
     def follower(
@@ -220,19 +194,21 @@ class Feed:
         instruments: Iterable[str] | None = None,
         *,
         from_start: bool = False,
+        name: str | None = None,
     ) -> Follower:
         """Return what `follow` reads with, for a loop of one's own.
 
         Its `poll` returns at once with the records published since the last poll. Close
         it, or use it as a context.
+
+        With a `name`, 1 to 32 of a-z 0-9 _, it registers: `status` and telemetry show
+        its lag and losses, from a small segment that this process writes at each poll.
+        Raises `ValueError` for any other name and `SegmentBusy` while a reader has it;
+        a dead reader's is taken over. In a forked child `poll` raises `OwnershipLost`.
         """
+        wanted = (venues, kinds, instruments)
         return Follower(
-            self.instance,
-            venues,
-            kinds,
-            instruments,
-            self._losses,
-            from_start=from_start,
+            self.instance, *wanted, self._losses, from_start=from_start, name=name
         )
 
     def refresh(self) -> bool:
@@ -265,7 +241,7 @@ class Feed:
         self.close()
 
     def _overlay(
-        self, entry: _Entry, quote: Quote, state: int, reason: int, now_ns: int
+        self, entry: Entry, quote: Quote, state: int, reason: int, now_ns: int
     ) -> tuple[int, int]:
         """Return what the feed's evidence and the runner's verdict come to."""
         if entry.read_verdict is None or entry.verdict_index is None:
@@ -356,27 +332,14 @@ class Feed:
             self._feeds[venue] = reader
 
     def _rebuild_entries(self) -> None:
-        verdicts = (
-            {}
-            if self._runner is None
-            else {
-                (entry.venue, entry.instrument): index
-                for index, entry in enumerate(self._runner.instruments())
-            }
+        made_from = (
+            self._runner,
+            () if self._runner is None else self._runner.instruments(),
+            *((reader, reader.instruments()) for reader in self._feeds.values()),
         )
-        self._entries = {
-            (venue, entry.instrument): _Entry(
-                reader,
-                index,
-                (venue, entry.instrument, entry.symbol),
-                entry.fresh_ms * 1_000_000,
-                self._runner,
-                verdicts.get((venue, entry.instrument)),
-            )
-            for venue, reader in self._feeds.items()
-            for index, entry in enumerate(reader.instruments())
-            if entry.is_active
-        }
+        if made_from != self._made_from:
+            self._made_from = made_from
+            self._entries = make_entries(self._feeds, self._runner)
 
 
 def _unjudged(state: int, reason: int) -> tuple[int, int]:

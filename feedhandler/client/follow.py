@@ -2,18 +2,20 @@
 
 Each feed's ring is read from its head on; records of one venue come in order, records
 of several venues are merged by publish stamp within a poll. What a ring overwrote
-before it was read is counted in `lost`.
+before it was read is counted in `lost`, and shown to others by a reader with a name.
 """
 
 from __future__ import annotations
 
 import math
 import time
+import weakref
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
+from feedhandler.client.registration import Registration
 from shm_layout import Reader, SegmentError, segment
 from shm_layout.codes import KIND_NAMES
 from shm_layout.directory import Instrument
@@ -54,7 +56,7 @@ class Losses:
 class _Source:
     reader: Reader
     cursor: int
-    entries: list[Instrument] = field(default_factory=list)
+    entries: tuple[Instrument, ...] = ()
 
 
 class Follower:
@@ -72,6 +74,7 @@ class Follower:
         losses: Losses,
         *,
         from_start: bool = False,
+        name: str | None = None,
     ) -> None:
         self.instance = instance
         self.lost = 0  # records overwritten before this follower could read them
@@ -82,6 +85,10 @@ class Follower:
         self._sources: dict[str, _Source] = {}
         self._batch = np.zeros(_BATCH * RECORD_BYTES, np.uint8)
         self._next_look_s = 0.0
+        self._registration = None if name is None else Registration(instance, name)
+        if self._registration is not None:
+            # Also for a follower that nobody closes, at the latest when Python ends.
+            weakref.finalize(self, self._registration.close)
         # Whoever follows from now on misses nothing published before the first poll.
         self._look(is_first=not from_start)
 
@@ -107,17 +114,22 @@ class Follower:
         if now_s >= self._next_look_s:
             self._look(is_first=False)
         found: list[tuple[int, Record]] = []
-        for source in self._sources.values():
-            found += self._drain(source)
+        for role, source in self._sources.items():
+            found += self._drain(role, source)
+        if self._registration is not None:
+            self._registration.beat()
         found.sort(key=_publish_ns)  # stable: the order within a ring is kept
         return [record for _, record in found]
 
     def close(self) -> None:
-        """Let go of every segment."""
+        """Let go of every segment, and of the name."""
         for source in self._sources.values():
             source.reader.close()
         self._sources.clear()
         self._next_look_s = math.inf  # a later poll finds nothing and attaches nothing
+        if self._registration is not None:
+            self._registration.close()
+            self._registration = None
 
     def __enter__(self) -> Follower:
         return self
@@ -125,8 +137,11 @@ class Follower:
     def __exit__(self, *error: object) -> None:
         self.close()
 
-    def _drain(self, source: _Source) -> list[tuple[int, Record]]:
-        count, lost, source.cursor = source.reader.drain(source.cursor, self._batch)
+    def _drain(self, role: str, source: _Source) -> list[tuple[int, Record]]:
+        reader = source.reader
+        count, lost, source.cursor = reader.drain(source.cursor, self._batch)
+        if self._registration is not None:
+            self._registration.note(role, count, lost, source.cursor, reader.head())
         self._losses.count += lost
         self.lost += lost
         found = []
@@ -181,6 +196,8 @@ class Follower:
                 # Records further back than half a ring may go while they are read.
                 cursor = max(0, cursor - reader.capacities.ring_slots // 2)
             self._sources[role] = _Source(reader, cursor, reader.instruments())
+            if self._registration is not None:
+                self._registration.follow(role, cursor)
 
     def _is_wanted(self, role: str) -> bool:
         if not role.startswith(_FEED):

@@ -5,14 +5,13 @@ from __future__ import annotations
 import struct
 import time
 
+from feedhandler.verdict import is_tradable
 from shm_layout.codes import (
     REASON_NAMES,
-    REASON_QUIET_CONFIRMED,
     SOURCE_NAMES,
     SOURCE_STREAM,
-    STATE_LIVE,
     STATE_NAMES,
-    STATE_QUIET,
+    STATE_UNKNOWN,
     TIME_NONE,
 )
 from shm_layout.schema import QUOTE, STATUS
@@ -31,6 +30,13 @@ _STATUS = struct.Struct(
     f"{_SEQUENCE - _CONFIRMED - 8}xQ{_EPOCH - _SEQUENCE - 8}xIBB"
 )
 _STREAM = SOURCE_NAMES[SOURCE_STREAM]
+# By state and reason: their words, and whether the stream may be traded on then.
+_WORDS = {
+    state << 8 | reason: (word, why, bool(is_tradable(state, reason, SOURCE_STREAM)))
+    for state, word in STATE_NAMES.items()
+    for reason, why in REASON_NAMES.items()
+}
+_UNKNOWN = (STATE_NAMES[STATE_UNKNOWN], "unknown", False)
 
 
 class Quote:
@@ -143,12 +149,8 @@ class Quote:
 
     def set_verdict(self, state: int, reason: int) -> None:
         """Enter the verdict; whoever reads a quote gets it already entered."""
-        self.state = STATE_NAMES.get(state, "UNKNOWN")
-        self.reason = REASON_NAMES.get(reason, "unknown")
-        self.tradable = self.source == _STREAM and (
-            state == STATE_LIVE
-            or (state == STATE_QUIET and reason == REASON_QUIET_CONFIRMED)
-        )
+        self.state, self.reason, is_trusted = _WORDS.get(state << 8 | reason, _UNKNOWN)
+        self.tradable = is_trusted and self.source == _STREAM
 
     def __repr__(self) -> str:
         return (

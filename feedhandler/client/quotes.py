@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,7 @@ from shm_layout.directory import Instrument
 from shm_layout.schema import QUOTE, STATUS
 
 AGE_UNKNOWN = -1
+MS: Final = 1_000_000
 
 DTYPE = np.dtype(
     [
@@ -65,64 +67,75 @@ _COPIED = (
 )
 
 
+# The words of the codes, at the codes' places: one look-up for all rows.
+_STATES, _REASONS, _SOURCES = (
+    np.array([names.get(code, unknown) for code in range(256)])
+    for names, unknown in (
+        (STATE_NAMES, "UNKNOWN"),
+        (REASON_NAMES, "unknown"),
+        (SOURCE_NAMES, ""),
+    )
+)
+
+
 class Quotes:
-    """Reads all feeds and the runner of one instance. Time is passed in."""
+    """Reads all feeds and the runner of one instance.
+
+    What only changes with a directory is kept between two reads.
+    """
 
     def __init__(
         self,
         feeds: Mapping[str, Reader],
-        runner: Reader | None,
         heartbeat_limit_ns: int,
         confirm_limit_ns: int = verdict.QUIET_CONFIRM_LIMIT_NS,
         clock: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self._feeds = feeds
-        self._runner = runner
         self._heartbeat_limit_ns = heartbeat_limit_ns
         self._confirm_limit_ns = confirm_limit_ns
         self._clock = clock
+        self._blanks: dict[str, _Blank] = {}
 
-    def read(self, now_ns: int, wall_ns: int) -> npt.NDArray[np.void]:
+    def read(
+        self, runner: Reader | None, now_ns: int, wall_ns: int
+    ) -> npt.NDArray[np.void]:
         """Return one row an active instrument, venues in order of their names."""
-        verdicts = self._read_verdicts()
-        beat_ns = 0 if self._runner is None else self._runner.heartbeat_ns()
+        judges = () if runner is None else runner.instruments()
+        # The last one is of what the runner does not know.
+        verdicts = np.zeros(len(judges) + 1, STATUS.dtype)
+        beat_ns = 0
+        if runner is not None:
+            runner.read_slots(verdicts[:-1])
+            beat_ns = runner.heartbeat_ns()
         rows = [
-            self._read_venue(venue, verdicts, beat_ns, now_ns, wall_ns)
+            self._read_venue(venue, judges, verdicts, beat_ns, now_ns, wall_ns)
             for venue in sorted(self._feeds)
         ]
         return np.concatenate(rows) if rows else np.zeros(0, DTYPE)
 
-    def _read_verdicts(self) -> dict[tuple[str, str], np.void]:
-        if self._runner is None:
-            return {}
-        entries = self._runner.instruments()
-        records = np.zeros(len(entries), STATUS.dtype)
-        self._runner.read_slots(records)
-        return {
-            (entry.venue, entry.instrument): record
-            for entry, record in zip(entries, records, strict=True)
-        }
+    def _blank(self, venue: str, judges: Sequence[Instrument]) -> _Blank:
+        entries = self._feeds[venue].instruments()
+        blank = self._blanks.get(venue)
+        if blank is None or blank.entries is not entries or blank.judges is not judges:
+            blank = self._blanks[venue] = _Blank(venue, entries, judges)
+        return blank
 
     def _read_venue(
         self,
         venue: str,
-        verdicts: Mapping[tuple[str, str], np.void],
+        judges: Sequence[Instrument],
+        verdicts: npt.NDArray[np.void],
         runner_beat_ns: int,
         now_ns: int,
         wall_ns: int,
     ) -> npt.NDArray[np.void]:
         reader = self._feeds[venue]
-        entries = reader.instruments()
-        records = np.zeros(len(entries), QUOTE.dtype)
+        blank = self._blank(venue, judges)
+        records = np.zeros(len(blank.entries), QUOTE.dtype)
         reader.read_slots(records)
-        active = [index for index, entry in enumerate(entries) if entry.is_active]
-        entries = [entries[index] for index in active]
-        records = records[active]
-        judged = np.zeros(len(entries), STATUS.dtype)
-        for row, entry in enumerate(entries):
-            known = verdicts.get((venue, entry.instrument))
-            if known is not None:
-                judged[row] = known
+        records = records[blank.active]
+        judged = verdicts[blank.judged_by]
         link, session = reader.link()
         beat_ns = reader.heartbeat_ns()
         # The words were read after `now_ns` was taken and may be younger than it, but
@@ -131,7 +144,7 @@ class Quotes:
         now_ns = max(now_ns, min(newest_ns, self._clock()))
         states, reasons = verdict.assess(
             records,
-            np.array([entry.fresh_ms * 1_000_000 for entry in entries], np.int64),
+            blank.fresh_ns,
             now_ns,
             writer_beats=self._beats(beat_ns, now_ns),
             link=link,
@@ -146,36 +159,52 @@ class Quotes:
             runner_beats=self._beats(runner_beat_ns, now_ns),
             confirm_limit_ns=self._confirm_limit_ns,
         )
-        rows = _copy(venue, entries, records, judged, now_ns, wall_ns)
+        rows = _copy(blank.rows, records, judged, now_ns, wall_ns)
         rows["tradable"] = verdict.is_tradable(states, reasons, records["source"])
-        rows["state"] = [STATE_NAMES.get(state, "UNKNOWN") for state in states.tolist()]
-        rows["reason"] = [
-            REASON_NAMES.get(code, "unknown") for code in reasons.tolist()
-        ]
+        rows["state"] = _STATES[states]
+        rows["reason"] = _REASONS[reasons]
         return rows
 
     def _beats(self, beat_ns: int, now_ns: int) -> bool:
         return verdict.is_beating(beat_ns, now_ns, self._heartbeat_limit_ns)
 
 
+class _Blank:
+    """The rows of a venue before anything is read, and where their verdicts stand."""
+
+    def __init__(
+        self, venue: str, entries: Sequence[Instrument], judges: Sequence[Instrument]
+    ) -> None:
+        self.entries, self.judges = entries, judges
+        places = {
+            entry.instrument: place
+            for place, entry in enumerate(judges)
+            if entry.venue == venue
+        }
+        active = [index for index, entry in enumerate(entries) if entry.is_active]
+        listed = [entries[index] for index in active]
+        self.active = np.array(active, np.intp)
+        self.judged_by = np.array(
+            [places.get(entry.instrument, len(judges)) for entry in listed], np.intp
+        )
+        self.fresh_ns = np.array([entry.fresh_ms for entry in listed], np.int64) * MS
+        self.rows = np.zeros(len(listed), DTYPE)
+        self.rows["venue"] = venue
+        for name in ("instrument", "symbol", "feed_kind"):
+            self.rows[name] = [getattr(entry, name) for entry in listed]
+
+
 def _copy(
-    venue: str,
-    entries: list[Instrument],
+    blank: npt.NDArray[np.void],
     records: npt.NDArray[np.void],
     judged: npt.NDArray[np.void],
     now_ns: int,
     wall_ns: int,
 ) -> npt.NDArray[np.void]:
-    rows = np.zeros(len(entries), DTYPE)
-    rows["venue"] = venue
-    rows["instrument"] = [entry.instrument for entry in entries]
-    rows["symbol"] = [entry.symbol for entry in entries]
-    rows["feed_kind"] = [entry.feed_kind for entry in entries]
+    rows = blank.copy()
     for name in _COPIED:
         rows[name] = records[name]
-    rows["source"] = [
-        SOURCE_NAMES.get(source, "") for source in records["source"].tolist()
-    ]
+    rows["source"] = _SOURCES[records["source"]]
     is_spoken = records["kind"] == KIND_QUOTE
     for name in ("bid", "bid_size", "ask", "ask_size"):
         rows[name][~is_spoken] = np.nan

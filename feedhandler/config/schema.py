@@ -53,6 +53,7 @@ class VenueConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     insecure: bool = False
     stale_ms: Deadline = 10_000
     fresh_ms: Annotated[int, Meta(ge=0, le=600_000)] = 0
+    outlier_bps: Annotated[int, Meta(ge=0, le=5_000)] = 500
     connect_timeout_ms: Deadline = 15_000
     first_data_ms: Deadline = 10_000
     ack_ms: Deadline = 5_000

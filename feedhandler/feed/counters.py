@@ -10,6 +10,7 @@ from typing import Final
 
 from feedhandler.codec.frame import REASONS
 from feedhandler.feed.labels import RESYNCS, SESSION_ENDS
+from feedhandler.transport.budget import CONNECTS, FALLBACK, MESSAGES, RESET, WEIGHT
 from shm_layout import Writer
 
 NAMES: Final = (
@@ -31,6 +32,7 @@ NAMES: Final = (
     "pongs",
     "rate_limited",
     "disputes",
+    "outliers",
     "venue_error",
     "subscriptions.rejected",
     # The process.
@@ -46,6 +48,8 @@ NAMES: Final = (
     *(f"rejected.{reason}" for reason in REASONS),
     *(f"reconnects.{label}" for label in SESSION_ENDS),
     *(f"resyncs.{reason}" for reason in RESYNCS),
+    *(f"{FALLBACK}.{kind}" for kind in (CONNECTS, MESSAGES, WEIGHT)),
+    *(f"{RESET}.{kind}" for kind in (CONNECTS, MESSAGES, WEIGHT)),
 )
 
 

@@ -118,7 +118,9 @@ class Link:
         while True:
             await self._wait_for_budget()
             carrier, why = await self._run_session()
-            await self._wait(self._retries.ended(carrier, why), why.label)
+            # The end itself was said with its delay; a long one is worth two lines.
+            wait_ms = self._retries.ended(carrier, why)
+            await self._wait(wait_ms, why.label, said_ms=10_000)
 
     def tick(self, now_ns: int, wall_ns: int) -> None:
         """Let the sessions look at their deadlines; called with each heartbeat."""
@@ -175,7 +177,7 @@ class Link:
         A session that reaches its limit hands over to another one without a gap.
         """
         carrier = self._make_carrier()
-        self._publisher.session = carrier.number
+        self._publisher.begin(carrier.number)
         self._writer.set_link(LINK_CONNECTING, carrier.number)
         self._is_subscribed_said = False
         self._shown = carrier
@@ -255,7 +257,7 @@ class Link:
 
     async def _hand_over(self, carrier: Carrier, successor: Carrier) -> None:
         """Show the successor: its quotes first, then its number, in one turn."""
-        self._publisher.session = successor.number
+        self._publisher.begin(successor.number)
         for event, recv_ns in successor.show():
             self._publisher.publish((event,), recv_ns)
         self._writer.set_link(LINK_UP, successor.number)
@@ -344,8 +346,8 @@ class Link:
         while wait_ns := self._connects.take(1, time.monotonic_ns()):
             await self._wait(-(-wait_ns // MS), "connects_per_minute")
 
-    async def _wait(self, wait_ms: int, reason: str) -> None:
-        if wait_ms > 10_000:
+    async def _wait(self, wait_ms: int, reason: str, said_ms: int = 1_000) -> None:
+        if wait_ms > said_ms:
             log.event("waiting", ms=wait_ms, reason=reason)
         if wait_ms > 0:
             await asyncio.sleep(wait_ms / 1_000)

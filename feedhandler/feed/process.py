@@ -119,10 +119,13 @@ class FeedProcess:
             cache_path(state_path, venue.name),
         )
         self._publisher = Publisher(
-            writer, self._counters, publishes_funding=settings.publishes_funding
+            writer,
+            self._counters,
+            outlier_bps=settings.outlier_bps,
+            publishes_funding=settings.publishes_funding,
         )
         self._publisher.set_indexes(self._directory.indexes)
-        budgets = Budgets(venue.limits, settings, config.budget_path())
+        budgets = Budgets(venue.limits, settings, config.budget_path(), self._counters)
         self._fetcher = Fetcher(
             venue, settings, budgets.weight, self._counters, self._lifetime.fail
         )

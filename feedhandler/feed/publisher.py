@@ -1,7 +1,8 @@
 """Events to records: the last step, and the only one that touches shared memory.
 
 Owns the way from a symbol to its index and the numbers that are counted too often to be
-counted one by one: they are added to their counters with each heartbeat.
+counted one by one: they are added to their counters with each heartbeat. A price that
+jumps gets its flag here, because every quote comes by, whatever it was made of.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from feedhandler.events import (
     TradeEvent,
 )
 from feedhandler.feed.counters import Counters
+from feedhandler.feed.outliers import Outliers
 from shm_layout import Writer
 
 # An event's words are a record's words.
@@ -37,6 +39,7 @@ assert events.FLAG_SYNCING == shm_layout.FLAG_SYNCING
 assert events.FLAG_LOCKED == shm_layout.FLAG_LOCKED
 assert events.FLAG_REPLAYED == shm_layout.FLAG_REPLAYED
 assert events.FLAG_DISPUTED == shm_layout.FLAG_DISPUTED
+assert events.FLAG_OUTLIER == shm_layout.FLAG_OUTLIER
 
 
 _PUBLISHED = TradeEvent | FundingEvent | TickEvent | SyncingEvent | DisputeEvent
@@ -46,22 +49,35 @@ class Publisher:
     """Publishes what a session lets through, under that session's number."""
 
     def __init__(
-        self, writer: Writer, counters: Counters, *, publishes_funding: bool = True
+        self,
+        writer: Writer,
+        counters: Counters,
+        *,
+        outlier_bps: int = 0,
+        publishes_funding: bool = True,
     ) -> None:
         self._writer = writer
         self._counters = counters
+        instruments = writer.capacities.instruments
+        self._outliers = Outliers(outlier_bps, instruments, counters.add)
         self._publishes_funding = publishes_funding
+        self._judge = self._outliers.judge
         self._publish_quote = writer.publish_quote
         self._record = writer.record
         self._latency = writer.histogram("recv_to_publish")
 
         # Whom we publish for.
         self.indexes: dict[str, int] = {}
-        self.session = 0
+        self._session = 0
 
         # Not yet added to their counters.
         self._published = 0
         self._unchanged = 0
+
+    def begin(self, session: int) -> None:
+        """Publish under a session's number from now on."""
+        self._session = session
+        self._outliers.forget_all()
 
     def set_indexes(self, indexes: Mapping[str, int]) -> None:
         """Replace the way from symbols to indexes."""
@@ -75,17 +91,19 @@ class Publisher:
                 if index is None:
                     self._counters.add("rejected.unsubscribed")
                     continue
-                flags = event.flags
+                bid = event.bid
+                ask = event.ask
+                flags = self._judge(index, bid, ask, event.flags, recv_ns)
                 self._publish_quote(
                     index,
                     flags,
-                    self.session,
+                    self._session,
                     event.event_ns,
                     recv_ns,
                     event.venue_sequence,
-                    event.bid,
+                    bid,
                     event.bid_size,
-                    event.ask,
+                    ask,
                     event.ask_size,
                 )
                 self._published += 1
@@ -123,13 +141,14 @@ class Publisher:
         elif isinstance(event, DisputeEvent):
             self._writer.mark(index, events.FLAG_DISPUTED)
         else:
+            self._outliers.forget(index)
             self._writer.mark(index, events.FLAG_SYNCING)
 
     def _publish_trade(self, index: int, trade: TradeEvent, recv_ns: int) -> None:
         self._writer.publish_trade(
             index,
             trade.flags,
-            self.session,
+            self._session,
             trade.event_ns,
             recv_ns,
             0,
@@ -144,7 +163,7 @@ class Publisher:
         self._writer.publish_funding(
             index,
             0,
-            self.session,
+            self._session,
             funding.event_ns,
             recv_ns,
             funding.rate_per_hour,

@@ -37,6 +37,7 @@ class Settings:
     options: Options
     timing: Timing
     fresh_ms: int
+    outlier_bps: int
     connect_timeout_s: float
     healthy_ns: int
     backoff_first_ms: int
@@ -66,6 +67,7 @@ def settle(venue: Venue, config: VenueConfig) -> Settings:
             subscribe_gap_ns=_ns(config.subscribe_gap_ms, limits.subscribe_gap_ms),
         ),
         fresh_ms=config.fresh_ms or venue.fresh_ms[options.kinds[0]],
+        outlier_bps=config.outlier_bps,
         connect_timeout_s=config.connect_timeout_ms / 1_000,
         healthy_ns=config.healthy_ms * MS,
         backoff_first_ms=config.backoff_first_ms,

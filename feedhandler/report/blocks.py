@@ -6,6 +6,7 @@ ten minutes and ten days take the same memory.
 
 from __future__ import annotations
 
+import operator
 from typing import Final, Literal
 
 import numpy as np
@@ -31,8 +32,11 @@ class Blocks:
         self.width_s = width_s
         self.count = 0  # blocks up to the last that something was added to
         self._combine = np.add if keep == "sum" else np.maximum
+        # Arrays of one number take ten times as long as the number.
+        self._combine_one = operator.add if keep == "sum" else max
         self._nothing = 0.0 if keep == "sum" else -np.inf
         self._rows = np.full((blocks_max, columns), self._nothing)
+        self._end_s = width_s * blocks_max
 
     @property
     def rows(self) -> Floats:
@@ -41,12 +45,13 @@ class Blocks:
 
     def index_of(self, at_s: float) -> int:
         """Return the block of a time, after making room for it."""
-        while at_s >= self.width_s * len(self._rows):
+        while at_s >= self._end_s:
             half = len(self._rows) // 2
             paired = self._combine(self._rows[0::2], self._rows[1::2])
             self._rows[:half] = paired
             self._rows[half:] = self._nothing
             self.width_s *= 2
+            self._end_s *= 2
             self.count = (self.count + 1) // 2
         return max(0, int(at_s / self.width_s))
 
@@ -54,7 +59,11 @@ class Blocks:
         """Add to, or raise, the block of that time."""
         index = self.index_of(at_s)
         self.count = max(self.count, index + 1)
-        self._rows[index] = self._combine(self._rows[index], values)
+        rows = self._rows
+        if isinstance(values, float):
+            rows[index, 0] = self._combine_one(rows.item(index, 0), values)
+        else:
+            rows[index] = self._combine(rows[index], values)
 
 
 class Points:

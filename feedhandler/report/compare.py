@@ -139,7 +139,7 @@ def _questions(before: Run, after: Run) -> Iterator[Question]:
             ("rss", "MiB", "rss_series"),
         ):
             sums = [
-                _series(getattr(run.processes[role], series)())
+                _series(getattr(run.processes[role], series)(), run)
                 for run in (before, after)
             ]
             yield Question(metric, role, "", unit, sums, _mean, True, _USE_LEAST)
@@ -185,10 +185,13 @@ def _rate(rows: Floats) -> Floats:
     return result
 
 
-def _series(values: list[float]) -> Floats:
-    """Return looks as blocks of their own: they are many seconds apart."""
+def _series(values: list[float], run: Run) -> Floats:
+    """Return looks at a process, which come with the totals, and their count."""
     rows = np.array(values, dtype=np.float64).reshape(-1, 1)
-    return np.hstack((rows, np.ones_like(rows)))
+    width_s = run.span_s / max(1, run.totals - 1) or bootstrap.BLOCK_MIN_S
+    return bootstrap.groups(
+        np.hstack((rows, np.ones_like(rows))), width_s, len(values) * width_s
+    )
 
 
 def _mean(rows: Floats) -> Floats:

@@ -11,7 +11,15 @@ from feedhandler.report.processes import ProcessTrack
 from feedhandler.report.tally import Spans
 from feedhandler.report.venues import VenueTrack
 from feedhandler.telemetry.read import Telemetry
-from feedhandler.telemetry.records import Market, Move, Sample, Start, Stop, Totals
+from feedhandler.telemetry.records import (
+    Histogram,
+    Market,
+    Move,
+    Sample,
+    Start,
+    Stop,
+    Totals,
+)
 
 _NS_PER_MS: Final = 1e6
 _JUMP_S: Final = 3_600.0  # a step of the clock between files is worth no more
@@ -39,7 +47,9 @@ class Run:
         self.processes: dict[str, ProcessTrack] = {}
         self.markets: dict[str, Market] = {}
         self.hops: dict[str, Spans] = {}
-        self.cadence: dict[str, Spans] = {}
+        self.cadence: dict[str, Spans] = {}  # of quotes, by venue:instrument
+        self.ticks: dict[str, Spans] = {}  # of liveness channels, likewise
+        self.signs: dict[str, Spans] = {}  # of quotes or ticks, by venue
 
         # Across venues.
         self.stale_together_s: dict[int, float] = {}  # how many at once -> seconds
@@ -166,12 +176,11 @@ class Run:
             track.add(self.span_s, process)
         for market in totals.markets:
             self.markets[f"{market.venue}:{market.instrument}"] = market
-        for histogram in totals.histograms:
-            spans = self.hops.setdefault(histogram.name, Spans())
-            spans.add(histogram, from_zero=not is_first)
-        for histogram in totals.cadence:
-            spans = self.cadence.setdefault(histogram.name, Spans())
-            spans.add(histogram, from_zero=self._begins_at_zero or not is_first)
+        _add_spans(self.hops, totals.histograms, not is_first)
+        from_zero = self._begins_at_zero or not is_first
+        _add_spans(self.cadence, totals.cadence, from_zero)
+        _add_spans(self.ticks, totals.ticks, from_zero)
+        _add_spans(self.signs, totals.signs, from_zero)
 
     def _close(self) -> None:
         self._end_together(self.span_s)
@@ -179,6 +188,14 @@ class Run:
             venue.close()
         for quote in self.instruments.values():
             quote.close()
+
+
+def _add_spans(
+    known: dict[str, Spans], histograms: list[Histogram], from_zero: bool
+) -> None:
+    for histogram in histograms:
+        spans = known.setdefault(histogram.name, Spans())
+        spans.add(histogram, from_zero=from_zero)
 
 
 def _look(sample: Sample, index: int) -> Look:

@@ -119,6 +119,8 @@ class InstrumentTrack:
 
     def add_move(self, at_s: float, previous: str, state: str) -> None:
         """Take one change of state; a flap is one that leaves the good ones."""
+        if previous == state:
+            return  # the reason alone is new
         self.moves += 1
         self.flaps.add(at_s, float(previous in GOOD and state not in GOOD))
 

@@ -101,6 +101,12 @@ class Manifest:
         end_s = _seconds(self.values.get("end", self.values.get("end_ms")))
         return None if start_s is None or end_s is None else end_s - start_s
 
+    @property
+    def asked_s(self) -> float | None:
+        """How long the run was to go on once it had started, None when unknown."""
+        minutes = self.values.get("minutes")
+        return 60.0 * minutes if isinstance(minutes, int | float) else None
+
 
 def read_manifest(directory: Path) -> Manifest:
     """Return a directory's manifest; one that is missing or damaged says so."""

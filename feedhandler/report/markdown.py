@@ -338,6 +338,22 @@ def hop_table(document: dict[str, Any]) -> Table:
     return rows
 
 
+def together_table(document: dict[str, Any]) -> Table:
+    """Return how long each two venues were bad together, the worst pair first."""
+    rows: Table = [("venues", "together s", "by chance s", "times chance")]
+    pairs = document["together"]["pairs"]
+    for pair in sorted(pairs, key=lambda pair: -pair["seconds"]):
+        rows.append(
+            (
+                " + ".join(pair["venues"]),
+                show(pair["seconds"]),
+                show(pair["by_chance_s"], 2),
+                show(pair["times_chance"]),
+            )
+        )
+    return rows
+
+
 def _processes(document: dict[str, Any]) -> Iterator[str]:
     rows = process_table(document)
     yield "## Processes"
@@ -361,6 +377,11 @@ def _together(document: dict[str, Any]) -> Iterator[str]:
     seconds = together["seconds_by_count"]
     words = ", ".join(f"{count}: {value:,.1f} s" for count, value in seconds.items())
     yield f"Seconds by how many were not LIVE or QUIET: {words or 'unknown'}"
+    yield ""
+    rows = together_table(document)
+    if len(rows) > 1:
+        yield from table(rows[0], rows[1:])
+        yield ""
     for span in together["longest"]:
         names = ", ".join(span["venues"])
         yield f"- {span['from_s']:,.1f} to {span['to_s']:,.1f} s: {names}"

@@ -53,6 +53,8 @@ def render(document: dict[str, Any], run: Run) -> str:
         parts += _kind(document, run, painter, kind)
     parts += _section("Processes", markdown.process_table(document), (0, 8))
     parts += _section("Hops", markdown.hop_table(document), (0,))
+    title = "Venues that were bad at the same time"
+    parts += _section(title, markdown.together_table(document), (0,))
     body = "\n".join(parts)
     title = html.escape(f"feedhandler run {document['run']['instance'] or ''}")
     return (

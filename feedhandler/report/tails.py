@@ -14,6 +14,7 @@ import numpy as np
 
 from feedhandler.report.tally import Spans
 from shm_layout.directory import bucket_limit_ns
+from shm_layout.limits import BUCKETS_PER_OCTAVE_BITS
 
 DAY_S: Final = 86_400.0
 
@@ -21,6 +22,7 @@ _COUNTED_MIN: Final = 10
 _TAIL_MIN: Final = 30  # silences that the fit rests on, …
 _TAIL_SHARE: Final = 0.05  # … or this share of them all
 _SHAPE_MAX: Final = 0.4
+_NARROWEST: Final = 1 / (1 << BUCKETS_PER_OCTAVE_BITS)
 
 
 class Tail:
@@ -42,6 +44,9 @@ class Tail:
         ends = [min(bucket_limit_ns(place), spans.max_ns) for place in places]
         self._ends_ms = np.array(ends, dtype=np.float64)[kept] / 1e6
         self.count = int(self._counts.sum())
+        # Where the shortest begin: nothing is known of what would be shorter.
+        first = places[0] if places else 0
+        self._least_ms = bucket_limit_ns(first - 1) / 1e6 if first else 0.0
         self._fit()
 
     def percentile_ms(self, percent: float) -> float | None:
@@ -83,17 +88,16 @@ class Tail:
         above = np.cumsum(self._counts[::-1])[::-1]
         places = np.flatnonzero(above >= min(wanted, self.count))
         place = int(places[-1])
-        if place:
-            self._from_ms = float(self._ends_ms[place - 1])
+        self._from_ms = float(self._ends_ms[place - 1]) if place else self._least_ms
         weights = self._counts[place:]
         excess = self._ends_ms[place:] - self._from_ms
         self._above = int(weights.sum())
         mean = float(np.average(excess, weights=weights))
         variance = float(np.average((excess - mean) ** 2, weights=weights))
-        # Buckets are 1/16 wide: a tail narrower than that is taken as that wide.
-        self._scale_ms = max(mean, 1e-3)
         if variance > 0 and mean > 0:
             ratio = mean * mean / variance
             self._shape = min(_SHAPE_MAX, max(0.0, 0.5 * (1 - ratio)))
-            # The mean stays what was measured, whatever shape was allowed.
-            self._scale_ms = mean * (1 - self._shape)
+        # The mean stays what was measured, whatever shape was allowed. Buckets are 1/16
+        # wide: a tail narrower than that, as of even ticks, is taken as that wide.
+        least_ms = max(_NARROWEST * self._from_ms, 1e-3)
+        self._scale_ms = max(mean * (1 - self._shape), least_ms)

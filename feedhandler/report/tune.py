@@ -2,6 +2,7 @@
 would see a failure.
 
     fresh limit   venue.<name>.fresh_ms     older than this is not tradable
+    liveness      runner.liveness_ms        old, and this silent too, is broken
     watchdog      venue.<name>.stale_ms     ends a session in which all is silent
     layer B       rest.after_ms             REST helps out
     layer A       ladder.resubscribe_ms … restart_ms
@@ -16,15 +17,22 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from feedhandler.config import LadderConfig, RestConfig, VenueConfig
+from feedhandler.config import LadderConfig, RestConfig, RunnerConfig, VenueConfig
 from feedhandler.report.gather import Run
 from feedhandler.report.manifest import Manifest
 from feedhandler.report.tails import Tail
 from feedhandler.report.tally import Spans
 
 SCHEMA: Final = 1
-GAPS_MIN: Final = 200
 OBSERVED_MIN_S: Final = 300.0
+
+# Whose silences: quotes and ticks of the liveness channel are an instrument's, signs of
+# life, which are either of these, a venue's. How many a proposal needs, and their name.
+QUOTES: Final = "quotes"
+TICKS: Final = "ticks"
+SIGNS: Final = "signs"
+INTERVALS_MIN: Final = {QUOTES: 200, TICKS: 100, SIGNS: 200}
+_WORDS: Final = {QUOTES: "", TICKS: " liveness", SIGNS: " signs of life"}
 
 _ROUND: Final = (1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 7.5, 9.0)
 _MARGIN: Final = 1.5  # above p99, whatever the tail promises
@@ -39,7 +47,7 @@ _AFTER_WATCHDOG: Final = {
 @dataclass(frozen=True, slots=True)
 class Knob:
     """One limit: where it is set, its bounds, and how many false alarms a day it may
-    raise for one instrument."""
+    raise for one instrument, or one venue."""
 
     name: str
     section: str  # `venue` for one that each venue has
@@ -48,11 +56,13 @@ class Knob:
     most_ms: int
     per_day: float
     delay_ms: int  # until somebody looks, on top of the limit
+    silences: str = QUOTES
 
 
 KNOBS: Final = (
     Knob("fresh limit", "venue", "fresh_ms", 250, 60_000, 24.0, 0),
-    Knob("watchdog", "venue", "stale_ms", 5_000, 60_000, 0.1, 200),
+    Knob("liveness limit", "runner", "liveness_ms", 5_000, 60_000, 1.0, 50, TICKS),
+    Knob("watchdog", "venue", "stale_ms", 5_000, 60_000, 0.1, 200, SIGNS),
     Knob("layer B fallback", "rest", "after_ms", 10_000, 120_000, 1.0, 1_000),
     Knob(
         "layer A resubscribe", "ladder", "resubscribe_ms", 10_000, 120_000, 1.0, 1_000
@@ -73,20 +83,30 @@ class Change:
 
 def propose(run: Run, manifest: Manifest) -> dict[str, Any]:
     """Return the proposals, what each rests on, and what was refused."""
-    tails = {name: _tail(run, name) for name in sorted(run.instruments)}
+    tails = _tails(run)
     refused = {
-        name: reason
-        for name, tail in tails.items()
-        if (reason := thin(tail, run, name))
+        silences: {
+            name: reason
+            for name, tail in tails[silences].items()
+            if (reason := thin(tail, INTERVALS_MIN[silences]))
+        }
+        for silences in tails
     }
     rows: list[dict[str, Any]] = []
     for knob in KNOBS:
-        rows += _rows(knob, run, manifest, tails, refused)
+        silences = knob.silences
+        rows += _rows(knob, run, manifest, tails[silences], refused[silences])
     return {
         "schema": SCHEMA,
         "span_s": round(run.span_s, 1),
-        "refused": refused,
-        "cadence": [_cadence(run, name, tail) for name, tail in tails.items()],
+        "refused": {
+            f"{name}{_WORDS[silences]}": reason
+            for silences, reasons in refused.items()
+            for name, reason in reasons.items()
+        },
+        "cadence": _cadences(run, tails[QUOTES]),
+        "ticks": _cadences(run, tails[TICKS]),
+        "signs": _cadences(run, tails[SIGNS]),
         "limits": rows,
         "changes": [
             {
@@ -100,14 +120,14 @@ def propose(run: Run, manifest: Manifest) -> dict[str, Any]:
     }
 
 
-def thin(tail: Tail, run: Run, name: str) -> str:
-    """Return why an instrument's evidence is too thin, or nothing."""
-    if name not in run.cadence:
+def thin(tail: Tail, intervals_min: int) -> str:
+    """Return why the evidence is too thin, or nothing."""
+    if not tail.count:
         return "no cadence in the telemetry"
     if tail.observed_s < OBSERVED_MIN_S:
         return f"observed {tail.observed_s:.0f} s, at least {OBSERVED_MIN_S:.0f} needed"
-    if tail.count < GAPS_MIN:
-        return f"{tail.count} intervals, at least {GAPS_MIN} needed"
+    if tail.count < intervals_min:
+        return f"{tail.count} intervals, at least {intervals_min} needed"
     return ""
 
 
@@ -123,7 +143,7 @@ def changes(rows: list[dict[str, Any]], manifest: Manifest) -> list[Change]:
         if place not in blocked:
             needed[place] = max(needed.get(place, 0), row["proposed_ms"])
             effective[place] = row["current_ms"]
-    _keep_order(needed)
+    _keep_order(needed, rows)
     found = []
     for (section, key), value in sorted(needed.items(), key=_order):
         current = current_value(manifest, section, key)
@@ -132,10 +152,16 @@ def changes(rows: list[dict[str, Any]], manifest: Manifest) -> list[Change]:
     return found
 
 
-def _keep_order(needed: dict[tuple[str, str], int]) -> None:
+def _keep_order(needed: dict[tuple[str, str], int], rows: list[dict[str, Any]]) -> None:
     """Raise what must come later: the watchdog first, then REST, then the ladder."""
-    watchdogs = [value for (_, key), value in needed.items() if key == "stale_ms"]
-    watchdog = max(watchdogs, default=0)
+    watchdog = max(
+        (
+            needed.get((row["section"], row["key"]), row["current_ms"])
+            for row in rows
+            if row["key"] == "stale_ms"
+        ),
+        default=0,
+    )
     for place, times in _AFTER_WATCHDOG.items():
         if place in needed:
             needed[place] = max(needed[place], times * watchdog)
@@ -162,7 +188,7 @@ def current_value(manifest: Manifest, section: str, key: str) -> int:
         table = table.get(part, {}) if isinstance(table, dict) else {}
     if isinstance(table, dict) and isinstance(table.get(key), int):
         return int(table[key])
-    defaults = {"rest": RestConfig, "ladder": LadderConfig}
+    defaults = {"runner": RunnerConfig, "rest": RestConfig, "ladder": LadderConfig}
     kind = defaults.get(section, VenueConfig)
     return int(getattr(kind(), key))
 
@@ -177,13 +203,18 @@ def fit(tail: Tail, knob: Knob) -> int | None:
     return None
 
 
-def _tail(run: Run, name: str) -> Tail:
-    """Return an instrument's silences without those that its sessions' ends made."""
-    track = run.instruments[name]
-    venue = run.venues[track.venue]
-    counts = {**venue.ends.grown(), "shutdown": 0}
-    failures = sum(counts.values()) + sum(venue.resyncs.grown().values())
-    return Tail(run.cadence.get(name) or Spans(), track.seen_s, failures)
+def _tails(run: Run) -> dict[str, dict[str, Tail]]:
+    """Return silences by kind and by whose they are."""
+    tails: dict[str, dict[str, Tail]] = {QUOTES: {}, TICKS: {}, SIGNS: {}}
+    for name, track in sorted(run.instruments.items()):
+        # A resync is a silence that the market did not make.
+        resyncs = sum(run.venues[track.venue].resyncs.grown().values())
+        quotes, ticks = run.cadence.get(name, Spans()), run.ticks.get(name, Spans())
+        tails[QUOTES][name] = Tail(quotes, track.seen_s, resyncs)
+        tails[TICKS][name] = Tail(ticks, track.seen_s)
+    for venue, seen in sorted(run.venues.items()):
+        tails[SIGNS][venue] = Tail(run.signs.get(venue, Spans()), seen.seen_s)
+    return tails
 
 
 def _rows(
@@ -194,9 +225,7 @@ def _rows(
     refused: dict[str, str],
 ) -> Iterator[dict[str, Any]]:
     for name, tail in tails.items():
-        venue = run.instruments[name].venue
-        if knob.key == "stale_ms" and name != _liveliest(venue, run, tails):
-            continue  # a session is silent only while all of its instruments are
+        venue = name.partition(":")[0]
         section = f"venue.{venue}" if knob.section == "venue" else knob.section
         current = current_value(manifest, section, knob.key)
         if knob.key == "fresh_ms" and not current:
@@ -204,12 +233,11 @@ def _rows(
             current = 0 if market is None else market.fresh_ms
         proposed = None if name in refused else fit(tail, knob)
         note = refused.get(name, "")
-        if knob.key == "stale_ms" and proposed is not None and proposed > current:
-            # The liveness channel feeds the watchdog too, and no file tells its pace.
-            proposed = None
-            note = "silent quotes are no reason to raise it: liveness feeds it too"
         if proposed is None and not note:
             note = f"nothing up to {knob.most_ms} ms keeps below {knob.per_day}/day"
+        ends = run.venues[venue].ends.grown().get("stale_watchdog", 0)
+        if knob.key == "stale_ms" and ends and not note:
+            note = f"not counted: {ends} silences that it ended itself"
         yield {
             "limit": knob.name,
             "section": section,
@@ -227,25 +255,24 @@ def _rows(
         }
 
 
-def _liveliest(venue: str, run: Run, tails: dict[str, Tail]) -> str:
-    names = [name for name in tails if run.instruments[name].venue == venue]
-    return max(names, key=lambda name: tails[name].count)
-
-
-def _cadence(run: Run, name: str, tail: Tail) -> dict[str, Any]:
-    values = {
-        f"p{percent:g}_ms": _rounded(tail.percentile_ms(percent))
-        for percent in (50, 95, 99, 99.9)
-    }
-    return {
-        "instrument": name,
-        "feed_kind": run.feed_kind(run.instruments[name].venue),
-        "intervals": tail.count,
-        "excused": tail.excused,
-        "observed_s": round(tail.observed_s, 1),
-        **values,
-        "longest_ms": _rounded(tail.longest_ms),
-    }
+def _cadences(run: Run, tails: dict[str, Tail]) -> list[dict[str, Any]]:
+    rows = []
+    for name, tail in tails.items():
+        values = {
+            f"p{percent:g}_ms": _rounded(tail.percentile_ms(percent))
+            for percent in (50, 95, 99, 99.9)
+        }
+        row = {
+            "instrument": name,
+            "feed_kind": run.feed_kind(name.partition(":")[0]),
+            "intervals": tail.count,
+            "excused": tail.excused,
+            "observed_s": round(tail.observed_s, 1),
+            **values,
+            "longest_ms": _rounded(tail.longest_ms),
+        }
+        rows.append(row)
+    return rows
 
 
 def _round_values(least_ms: int, most_ms: int) -> Iterator[int]:

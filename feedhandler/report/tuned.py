@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 from feedhandler.report.markdown import milliseconds, show, table
 from feedhandler.report.settings import difference
 from feedhandler.report.tune import Change
+
+_TITLES: Final = {
+    "cadence": "quotes",
+    "ticks": "ticks of the liveness channel",
+    "signs": "signs of life, which are quotes or ticks of a venue",
+}
 
 
 def render(values: dict[str, Any]) -> str:
@@ -15,23 +21,28 @@ def render(values: dict[str, Any]) -> str:
     lines = [f"# Limits from {values['span_s'] / 60:.1f} minutes of cadence", ""]
     kinds = dict.fromkeys(row["feed_kind"] for row in values["cadence"])
     for kind in kinds:
-        lines += _cadence(values, kind)
+        for key, title in _TITLES.items():
+            lines += _cadence(values[key], title, kind)
         lines += _limits(values, kind)
+    is_measured = bool(values["cadence"])
+    if not is_measured:
+        lines.append("- no proposal: there is no telemetry of any quote here")
     for name, reason in values["refused"].items():
         lines.append(f"- no proposal for {name}: {reason}")
     lines += ["", "## Difference of the configuration", "", "```diff"]
     changed = [Change(**change) for change in values["changes"]]
-    lines += list(difference(changed)) or ["# nothing would change"]
+    nothing = "# nothing would change" if is_measured else "# nothing is known"
+    lines += list(difference(changed)) or [nothing]
     lines.append("```")
     return "\n".join(lines) + "\n"
 
 
-def _cadence(values: dict[str, Any], kind: str) -> Iterator[str]:
-    yield f"## Time between quotes, ms (feed kind {kind or 'not known'})"
+def _cadence(cadences: list[dict[str, Any]], title: str, kind: str) -> Iterator[str]:
+    yield f"## Time between {title}, ms (feed kind {kind or 'not known'})"
     yield ""
     words = ("p50_ms", "p95_ms", "p99_ms", "p99.9_ms", "longest_ms")
     head = (
-        "instrument",
+        "of",
         "intervals",
         "p50",
         "p95",
@@ -47,7 +58,7 @@ def _cadence(values: dict[str, Any], kind: str) -> Iterator[str]:
             *(milliseconds(row[word]) for word in words),
             show(row["excused"]),
         )
-        for row in values["cadence"]
+        for row in cadences
         if row["feed_kind"] == kind
     ]
     yield from table(head, rows)
@@ -57,7 +68,7 @@ def _cadence(values: dict[str, Any], kind: str) -> Iterator[str]:
 def _limits(values: dict[str, Any], kind: str) -> Iterator[str]:
     yield f"## Limits (feed kind {kind or 'not known'})"
     yield ""
-    head = ("limit", "instrument", "now ms", "false/day", "proposed ms", "false/day")
+    head = ("limit", "of", "now ms", "false/day", "proposed ms", "false/day")
     rows = [
         (
             row["limit"],

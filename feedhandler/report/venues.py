@@ -22,6 +22,7 @@ COUNTS: Final = (
 )
 WARM_UP_S: Final = 30.0  # a runner that starts finds rings that are full
 HEALTHY_S: Final = 60.0  # a session this old starts the back-off anew
+_WAITS_MAX: Final = 64
 
 _LOOKED_AFTER: Final = ("ring_laps", "ring_lost", "budget_hits")
 
@@ -40,7 +41,8 @@ class VenueTrack:
         self.resyncs = Tallies()
         self.ends_over_time = Blocks()
         self.resyncs_over_time = Blocks()
-        self.waits_s: list[float] = []  # before the try that follows a healthy session
+        # Before the try that follows a healthy session; the longest, in order of time.
+        self.waits_s: list[float] = []
         self._up_since_s: float | None = None
         self._ended_s: float | None = None
         self._link = ""
@@ -118,11 +120,15 @@ class VenueTrack:
         elif was == "UP" and self._up_since_s is not None:
             self._ended_s = at_s if at_s - self._up_since_s >= HEALTHY_S else None
         if link in ("CONNECTING", "UP") and was != "UP" and self._ended_s is not None:
-            self.waits_s.append(at_s - self._ended_s)
-            self._ended_s = None
+            self._note_wait(at_s - self._ended_s)
         elif was == "UP" and link == "CONNECTING" and self._ended_s is not None:
-            self.waits_s.append(0.0)
-            self._ended_s = None
+            self._note_wait(0.0)
+
+    def _note_wait(self, wait_s: float) -> None:
+        self._ended_s = None
+        self.waits_s.append(wait_s)
+        if len(self.waits_s) > _WAITS_MAX:
+            self.waits_s.remove(min(self.waits_s))
 
     def _follow_state(self, at_s: float, state: str, span_s: float) -> None:
         self.bad_s += span_s * self._is_bad

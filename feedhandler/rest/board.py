@@ -9,6 +9,7 @@ missing until its event happens.
     fail.<kind>  attempts without an answer       discarded.<reason>   not published
     entered, left, fallback   instruments that REST stands in for: so far, and now
     self_check   0 pending, 1 sound, 2 and above: the kind it failed with
+    budget_fallbacks, budget_resets   what became of the weight that the host shares
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from feedhandler.codec.frame import FrameError
 from feedhandler.errors import UsageError
 from feedhandler.rest import validate
 from feedhandler.rest.validate import Top
+from feedhandler.transport.budget import FALLBACK, RESET
 from feedhandler.transport.errors import BANNED, TOO_MANY, TransportError
 from shm_layout import (
     FLAG_RESTARTED,
@@ -55,7 +57,7 @@ KINDS: Final = (
     "venue_error",  # a 200 that holds the venue's own error
     "decode",
 )
-_TOTALS: Final = ("rest_check", "attempt", "success", "inject")
+_TOTALS: Final = ("rest_check", "attempt", "success", "inject", FALLBACK, RESET)
 _GAUGES: Final = ("entered", "left", "fallback", "self_check")
 
 PENDING: Final = 0

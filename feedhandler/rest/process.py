@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import time
 from collections.abc import Sequence
 from typing import Final
@@ -97,7 +98,12 @@ class RestProcess:
             VenueHost(
                 rest_url,
                 dict(split_headers(section.headers)),
-                weight_budget(venue.limits, rest_url, config.budget_path()),
+                weight_budget(
+                    venue.limits,
+                    rest_url,
+                    config.budget_path(),
+                    functools.partial(self._board.count, name),
+                ),
                 is_insecure_allowed=section.insecure,
             ),
             rest,

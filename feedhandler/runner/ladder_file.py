@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from feedhandler import log
+from feedhandler.folders import make_private
 
 NAME: Final = "ladder.json"
 _BYTES_MAX: Final = 4 * 1024 * 1024
@@ -53,7 +54,7 @@ class LadderFile:
             return
         temporary = self._path.with_suffix(".new")
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_private(self._path.parent)
             temporary.write_text(text)
             os.replace(temporary, self._path)
         except OSError as error:

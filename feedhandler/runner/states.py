@@ -132,11 +132,12 @@ class Health:
     def _enter(self, state: int, reason: int, now_ns: int) -> bool:
         if state == self.state and reason == self.reason:
             return False
+        self.previous = self.state  # itself where the reason alone is new
         if state != self.state:
             assert state in MOVES[self.state], (
                 f"unlisted move: from={STATE_NAMES[self.state]} to={STATE_NAMES[state]}"
             )
-            self.previous, self.state = self.state, state
+            self.state = state
             self.since_ns = now_ns
             self.moves += 1
             if state in GOOD:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +28,7 @@ from shm_layout.codes import (
     REASON_LADDER,
     REASON_NONE,
     REASON_ONE_SIDED,
+    REASON_OUTLIER,
     SOURCE_STREAM,
     STATE_LIVE,
     STATE_QUARANTINED,
@@ -36,6 +38,9 @@ from shm_layout.codes import (
 )
 from shm_layout.directory import Instrument
 from shm_layout.schema import QUOTE
+
+# Nothing that we could do would mend it.
+_OF_MARKET: Final = (REASON_ONE_SIDED, REASON_OUTLIER)
 
 
 @dataclass(slots=True)
@@ -56,7 +61,7 @@ class VenueView:
         self.reader = reader
         self.cursor = 0
         self.lag = 0
-        self.instruments: list[Instrument] = []
+        self.instruments: tuple[Instrument, ...] = ()
         self.verdicts: list[Health] = []
 
         size = reader.capacities.instruments
@@ -169,7 +174,7 @@ class VenueView:
     def faults(self) -> dict[str, int]:
         """Return what speaks against each active instrument; NONE when nothing does.
 
-        A one-sided book is the market's business.
+        A one-sided book, and a price that jumps, are the market's business.
         """
         states, reasons = self._found
         found = {}
@@ -177,7 +182,7 @@ class VenueView:
             if not self._active[index]:
                 continue
             state, reason = int(states[index]), int(reasons[index])
-            is_market = state == STATE_SUSPECT and reason == REASON_ONE_SIDED
+            is_market = state == STATE_SUSPECT and reason in _OF_MARKET
             if state in (STATE_LIVE, STATE_QUIET) or is_market:
                 reason = REASON_NONE
             found[entry.instrument] = reason

@@ -70,6 +70,12 @@ class Kind(NamedTuple):
 # Which frames a fault of the data touches: all, or those of one channel or symbol.
 _PLACE: Mapping[str, Choice | Number | Word] = {"channel": Word(), "symbol": Word()}
 
+# How far prices move, and of which symbol.
+_MOVE: Mapping[str, Choice | Number | Word] = {
+    "bps": Number(1000, -9000, 90_000),
+    "symbol": Word(),
+}
+
 KINDS: Mapping[str, Kind] = {
     "mute": Kind(
         "data stops while pongs, acks and heartbeats go on; what=books stops books"
@@ -106,6 +112,14 @@ KINDS: Mapping[str, Kind] = {
         _PLACE,
     ),
     "crossed": Kind("books in the stream show bid above ask", {}),
+    "spike": Kind(
+        "prices in the stream are off by so many basis points; REST tells the truth",
+        _MOVE,
+    ),
+    "jump": Kind(
+        "the market's prices are others by so many basis points, to all who look",
+        _MOVE,
+    ),
     "one_sided": Kind("books lose one side", {"side": Choice(("ask", "bid"))}),
     "emptied": Kind(
         "books lose all their levels at once, by a delta where there are deltas",

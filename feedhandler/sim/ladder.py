@@ -103,6 +103,24 @@ def crossed(book: Book) -> Book:
     )
 
 
+def moved(book: Book, bps: float, grid: Grid) -> Book:
+    """The book with every price so many basis points away, on its grid, not crossed."""
+    factor = 1 + bps / 10_000
+    bids: list[Level] = []
+    for level in book.bids:
+        price = grid.floor(level.price * factor)
+        if bids:
+            price = min(price, grid.floor(bids[-1].price - 1))
+        bids.append(level._replace(price=price))
+    asks: list[Level] = []
+    below = bids[0].price if bids else 0
+    for level in book.asks:
+        price = max(grid.ceil(level.price * factor), grid.ceil(below + 1))
+        asks.append(level._replace(price=price))
+        below = price
+    return Book(tuple(bids), tuple(asks))
+
+
 def without(book: Book, side: str) -> Book:
     """The book with one side (`bid` or `ask`) gone."""
     return book._replace(bids=()) if side == "bid" else book._replace(asks=())

@@ -18,9 +18,9 @@ of the file is one top of book, one trade or one market's funding:
     price size side trade_id     trade: side is the taker's, "buy" or "sell"
     rate hours mark oracle       funding: the fraction for so many hours; null if untold
 
-Faults that falsify: crossed, corrupt, old_snapshot, wrong_symbol, and reorder for the
-frame that comes after a newer one. The second frame of a duplicate is the truth again.
-Frames made unreadable (garbage) are no entry, and so are prices that were rounded.
+Faults that falsify: crossed, spike, corrupt, old_snapshot, wrong_symbol, and reorder
+for the frame that comes after a newer one. The second frame of a duplicate is the truth
+again. Frames made unreadable (garbage) are no entry, nor are prices that were rounded.
 """
 
 from __future__ import annotations

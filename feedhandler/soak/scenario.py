@@ -99,7 +99,9 @@ def find(name: str, folders: Sequence[Path] = FOLDERS) -> Path:
         path = folder / f"{name}.toml"
         if path.is_file():
             return path
-    known = sorted(path.stem for folder in folders[-1:] for path in folder.glob("*"))
+    known = sorted(
+        path.stem for folder in folders[-1:] for path in folder.glob("*.toml")
+    )
     raise UsageError(f"no scenario {name!r}; known: {', '.join(known) or 'none'}")
 
 

@@ -20,7 +20,12 @@ import shm_layout
 from feedhandler.config import Config, ConfigError, load_effective
 from feedhandler.identity import VERSION
 from feedhandler.supervisor import resources
-from feedhandler.supervisor.leftovers import find_holder, instance_of
+from feedhandler.supervisor.leftovers import (
+    find_holder,
+    find_holders,
+    instance_of,
+    is_readers,
+)
 from feedhandler.supervisor.versions import library_versions
 from shm_layout import Capacities
 from shm_layout.limits import INSTRUMENTS_MAX
@@ -96,11 +101,18 @@ def needed_segments(config: Config) -> dict[str, int]:
 
 
 def find_leftovers() -> list[str]:
-    """Return the names of our segments, of any instance, that have no live writer."""
+    """Return the names of our segments, of any instance, that nobody needs.
+
+    What a dead process left in an instance that runs is none: its next start takes it
+    over, with its counters, and readers stay attached until then.
+    """
+    names = list_segments()
+    running = {name for name in set(map(instance_of, names)) if find_holders(name)}
     return [
         name
-        for name in list_segments()
+        for name in names
         if find_holder(instance_of(name), role_of(name)) is None
+        and (instance_of(name) not in running or is_readers(role_of(name)))
     ]
 
 
@@ -214,7 +226,7 @@ def check_leftovers(config: Config) -> Check:
         "leftovers",
         "warn",
         f"{len(names)} without a live writer: {', '.join(names)}",
-        "a start takes them over; `feedhandler doctor --clean` removes them",
+        "their next start takes them over; `feedhandler doctor --clean` removes them",
     )
 
 

@@ -37,6 +37,7 @@ def stop_instance(
     """
     roles = [role for role in roles_present(instance) if not is_readers(role)]
     if not roles:
+        remove_segments(instance)  # what readers that are dead left
         return False
     supervisor = find_holder(instance, "supervisor")
     if supervisor is not None:

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Final
 
 from feedhandler import log
+from feedhandler.folders import make_private
 
 LINES_MAX: Final = 4_096  # that wait: a quarter of an hour of samples
 BYTES_MAX: Final = 8 << 20
@@ -87,7 +88,7 @@ class RotatedFile:
             os.close(fd)
 
     def _open(self) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        make_private(self.path.parent)
         fd = os.open(self.path, _FLAGS, _MODE)
         try:
             status = os.fstat(fd)

@@ -34,7 +34,7 @@ class FeedLook:
     """What one feed's segment held; `quotes` and `fundings` are by index."""
 
     reader: Reader
-    instruments: list[Instrument]
+    instruments: tuple[Instrument, ...]
     quotes: Records
     fundings: Records
     link: int

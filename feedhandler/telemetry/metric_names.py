@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from feedhandler.telemetry.sources import FEED, REST, RUNNER, SUPERVISOR
+from feedhandler.telemetry.sources import FEED, READER, REST, RUNNER, SUPERVISOR
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,7 @@ class MetricName:
 
 
 _VENUE: Final = ("venue",)
+_KIND: Final = ("kind",)
 _M = MetricName
 
 _FEED: Final = {
@@ -34,6 +35,18 @@ _FEED: Final = {
     "rejected": _M("rejected", "Frames and parts refused, by reason.", ("reason",)),
     "reconnects": _M("reconnects", "Sessions ended, by reason.", ("reason",)),
     "resyncs": _M("resyncs", "Instruments resynced, by reason.", ("reason",)),
+    "disputes": _M("disputes", "Times two channels showed different tops."),
+    "outliers": _M("outliers", "Times a price jumped by more than outlier_bps."),
+    "budget_fallbacks": _M(
+        "budget_fallbacks",
+        "Spent without the account that processes share: it is out of reach.",
+        _KIND,
+    ),
+    "budget_resets": _M(
+        "budget_resets",
+        "Shared accounts begun anew: damaged, or of another boot.",
+        _KIND,
+    ),
 }
 _RUNNER: Final = {
     "passes": _M("runner_passes", "Passes over all rings."),
@@ -96,13 +109,27 @@ _REST: Final = {
     "discarded": _M(
         "rest_discarded", "Answers not published, by reason.", ("reason", "venue")
     ),
+    "budget_fallbacks": _M(
+        "rest_budget_fallbacks",
+        "Spent without the account of REST weight that processes share.",
+        _VENUE,
+    ),
+    "budget_resets": _M(
+        "rest_budget_resets", "Shared accounts of REST weight begun anew.", _VENUE
+    ),
     "entered": _M("rest_fallbacks", "Times a stream was given up for REST.", _VENUE),
     "left": _M("rest_fallbacks_left", "Times a stream was back.", _VENUE),
     "fallback": _M(
-        "rest_fallback_active", "1 while REST stands in.", _VENUE, is_gauge=True
+        "rest_fallback_active",
+        "Instruments whose stream is silent, so that REST stands in; 0 is good.",
+        _VENUE,
+        is_gauge=True,
     ),
     "self_check": _M(
-        "rest_self_check", "Result of the check at start.", _VENUE, is_gauge=True
+        "rest_self_check",
+        "First request: 0 no answer yet, 1 good, 2 and above failed (status says why).",
+        _VENUE,
+        is_gauge=True,
     ),
 }
 _SUPERVISOR: Final = {
@@ -121,8 +148,8 @@ _OTHER: Final = _M("events", "Everything else, by the name of its counter.")
 def name_of(role: str, counter: str) -> tuple[MetricName, dict[str, str]] | None:
     """Return the metric of a role's counter and its labels, None for no metric."""
     head, *_ = counter.split(".")
-    if head in _SKIPPED.get(role, ()):
-        return None
+    if head in _SKIPPED.get(role, ()) or role.startswith(READER):
+        return None  # a reader's are metrics of its rings
     is_feed = role.startswith(FEED)
     metric = (_FEED if is_feed else _TABLES.get(role, {})).get(head)
     if metric is not None:

@@ -23,15 +23,19 @@ from feedhandler.identity import VERSION
 from feedhandler.telemetry import records
 from feedhandler.telemetry.metric_names import name_of
 from feedhandler.telemetry.records import Sample
-from feedhandler.telemetry.sample import SEVERITY
+from feedhandler.telemetry.sample import NO_FEED, NOT_LISTED, SEVERITY
 from feedhandler.telemetry.snapshot import Board, Snapshot
 from feedhandler.telemetry.sources import FEED
+from shm_layout.codes import REASON_NAMES
 from shm_layout.directory import bucket_limit_ns
 
 BOUNDS_S: Final = (
     *(1e-6, 1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2),
     *(2.5e-2, 5e-2, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0),
 )
+
+# Why a quote is in its state; what telemetry itself gives where there is none.
+REASONS: Final = (*filter(None, REASON_NAMES.values()), NO_FEED, NOT_LISTED)
 
 BOUNDS_RECORDS: Final = (0.0, 1.0, 3.0, 15.0, 63.0, 255.0, 1023.0, 4095.0, 16383.0)
 
@@ -60,6 +64,7 @@ class Metrics(Collector):
             for role, counters in sorted(newest.counters.items()):
                 _add_counters(families, role, counters)
             _add_processes(families, newest)
+            _add_readers(families, newest.totals)
             _add_histograms(families, newest)
         return families.metrics()
 
@@ -152,6 +157,10 @@ def _add_quotes(families: _Families, sample: Sample) -> None:
         for state in SEVERITY:
             is_in = sample.states[index] == state
             gauge("state", "1 for the state it is in.", is_in, **labels, state=state)
+        for reason in REASONS:
+            is_its = sample.reasons[index] == reason
+            text = "1 for the reason of its state; none is set when all is well."
+            gauge("state_reason", text, is_its, **labels, reason=reason)
         gauge(
             "apply_timestamp_seconds",
             "When the runner applied its newest stream quote, wall clock.",
@@ -219,6 +228,28 @@ def _add_processes(families: _Families, newest: Snapshot) -> None:
         if process.cpu_s is not None:
             text = "User and system time it used."
             families.counter("process_cpu_seconds", text, process.cpu_s, role=role)
+
+
+def _add_readers(families: _Families, totals: records.Totals) -> None:
+    gauge, counter = families.gauge, families.counter
+    for reader in totals.readers:
+        gauge(
+            "reader_poll_timestamp_seconds",
+            "When a registered reader last polled, wall clock.",
+            _stamp(totals, reader.poll_age_ms / 1e3),
+            reader=reader.name,
+        )
+        for row in reader.rings:
+            labels = {"reader": reader.name, "ring": row.ring}
+            gauge("reader_lag_records", "Waiting for the reader.", row.lag, **labels)
+            gauge(
+                "reader_lag_max_records", "The most that waited.", row.lag_max, **labels
+            )
+            counter("reader_read_records", "Records it read.", row.read, **labels)
+            counter(
+                "reader_lost_records", "Overwritten before it came.", row.lost, **labels
+            )
+            counter("reader_laps", "Times a writer overtook it.", row.laps, **labels)
 
 
 def _add_histograms(families: _Families, newest: Snapshot) -> None:

@@ -181,6 +181,26 @@ class Histogram(Struct, frozen=True, kw_only=True):
     ]
 
 
+class ReaderRing(Struct, frozen=True, kw_only=True):
+    """How a registered reader keeps up with one ring; counters outlive its restarts."""
+
+    ring: Annotated[str, Meta(description="feed:<venue> or runner")]
+    read: Count
+    lost: Annotated[Count, Meta(description="overwritten before it came")]
+    laps: Annotated[Count, Meta(description="times it was overtaken")]
+    lag: Annotated[Count, Meta(description="published and not yet read")]
+    lag_max: Annotated[Count, Meta(description="the most, since it registered")]
+
+
+class RegisteredReader(Struct, frozen=True, kw_only=True):
+    """A living program that reads under a name of its own."""
+
+    name: str
+    pid: Count
+    poll_age_ms: Annotated[AgeMs, Meta(description="since it last read")]
+    rings: list[ReaderRing]
+
+
 class Totals(Struct, tag_field="kind", tag="totals", frozen=True, kw_only=True):
     """Everything that only adds up, and what the processes use."""
 
@@ -189,14 +209,28 @@ class Totals(Struct, tag_field="kind", tag="totals", frozen=True, kw_only=True):
     ts_mono_ns: MonoNs
     processes: list[Process]
     markets: list[Market]
+    readers: Annotated[
+        list[RegisteredReader], Meta(description="they are in no other list")
+    ] = []
     histograms: Annotated[list[Histogram], Meta(description="name: <role>/<name>")]
     cadence: Annotated[
         list[Histogram],
         Meta(
-            description="time between stream quotes, by venue:instrument, since the"
-            " process began that wrote file_number 0"
+            description="time between stream quotes of one session, by"
+            " venue:instrument, since the process began that wrote file_number 0"
         ),
     ]
+    ticks: Annotated[
+        list[Histogram],
+        Meta(
+            description="as cadence, of its liveness channel; the newest tick is seen"
+            " at each sample, so a value may be longer by sample_ms, never shorter"
+        ),
+    ] = []
+    signs: Annotated[
+        list[Histogram],
+        Meta(description="as ticks, of quotes and ticks together, by venue"),
+    ] = []
 
 
 class Stop(Struct, tag_field="kind", tag="stop", frozen=True, kw_only=True):

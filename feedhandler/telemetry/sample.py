@@ -12,8 +12,7 @@ from typing import Any, Final
 import numpy as np
 
 from feedhandler.config import Config
-from feedhandler.telemetry.buckets import Spread
-from feedhandler.telemetry.follow import FeedFollower, MoveFollower
+from feedhandler.telemetry.follow import Cadence, FeedFollower, MoveFollower
 from feedhandler.telemetry.look import (
     FeedLook,
     QuoteLook,
@@ -63,7 +62,7 @@ class Sampler:
 
     def __init__(self, config: Config, venues: Sequence[str], sources: Sources) -> None:
         self.expected = tuple(venues)
-        self.cadence: dict[str, Spread] = {}  # by venue:instrument
+        self.cadence = Cadence()
         self._sources = sources
         self._config = config
         self._heartbeat_limit_ns = config.runner.heartbeat_limit_ms * MS
@@ -169,7 +168,7 @@ class Sampler:
         if feed is None:
             return
         if follower is None:
-            follower = FeedFollower(feed.reader, self.cadence)
+            follower = FeedFollower(venue, feed.reader, self.cadence)
             self._followers[venue] = follower
         names = [f"{venue}:{entry.instrument}" for entry in feed.instruments]
         follower.reset()

@@ -13,6 +13,7 @@ from shm_layout import Reader, SegmentError, SegmentRefused, segment
 FEED: Final = "feed:"
 RUNNER: Final = "runner"
 REST: Final = "rest"
+READER: Final = "reader:"
 SUPERVISOR: Final = "supervisor"
 LOOK_NS: Final = 250_000_000  # how often segments are looked for
 
@@ -34,7 +35,8 @@ class Sources:
             return
         self._next_look_ns = now_ns + LOOK_NS
         names = segment.list_segments(self._instance)
-        roles = [segment.role_of(name) for name in names][:_SEGMENTS_MAX]
+        roles = sorted((segment.role_of(name) for name in names), key=_is_readers)
+        del roles[_SEGMENTS_MAX:]
         for role in [role for role in self.readers if role not in roles]:
             self._drop(role)
         for role in roles:
@@ -76,3 +78,7 @@ class Sources:
 
     def _drop(self, role: str) -> None:
         self.readers.pop(role).close()
+
+
+def _is_readers(role: str) -> bool:
+    return role.startswith(READER)

@@ -6,9 +6,18 @@ import math
 from collections.abc import Mapping
 
 from feedhandler.telemetry.buckets import Spread, shrink
-from feedhandler.telemetry.records import AGE_UNKNOWN, SCHEMA, Market, Process, Totals
+from feedhandler.telemetry.follow import Cadence
+from feedhandler.telemetry.readers import living_readers
+from feedhandler.telemetry.records import (
+    AGE_UNKNOWN,
+    SCHEMA,
+    Histogram,
+    Market,
+    Process,
+    Totals,
+)
 from feedhandler.telemetry.sample import MS, to_ms
-from feedhandler.telemetry.sources import FEED
+from feedhandler.telemetry.sources import FEED, READER
 from feedhandler.telemetry.usage import usage_of
 from feedhandler.verdict import is_beating
 from shm_layout import Reader
@@ -17,13 +26,13 @@ from shm_layout import Reader
 def collect(
     readers: Mapping[str, Reader],
     counters: Mapping[str, Mapping[str, int]],
-    cadence: Mapping[str, Spread],
+    cadence: Cadence,
     now_ns: int,
     wall_ns: int,
     heartbeat_limit_ns: int,
 ) -> Totals:
     """Read every segment once; `counters` are theirs by role."""
-    roles = sorted(readers)
+    roles = sorted(role for role in readers if not role.startswith(READER))
     return Totals(
         schema=SCHEMA,
         ts_ms=wall_ns // MS,
@@ -38,13 +47,20 @@ def collect(
             if role.startswith(FEED)
             for market in _markets(readers[role])
         ],
+        readers=living_readers(readers, now_ns),
         histograms=[
             shrink(role, histogram)
             for role in roles
             for histogram in readers[role].histograms()
         ],
-        cadence=[spread.record(name) for name, spread in sorted(cadence.items())],
+        cadence=_spreads(cadence.quotes),
+        ticks=_spreads(cadence.ticks),
+        signs=_spreads(cadence.signs),
     )
+
+
+def _spreads(spreads: Mapping[str, Spread]) -> list[Histogram]:
+    return [spread.record(name) for name, spread in sorted(spreads.items())]
 
 
 def _process(

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from feedhandler import log
+from feedhandler.folders import make_private
 
 SPACING_MS: Final = 250  # never two attempts closer than this
 FAILURES_LONG: Final = 10
@@ -113,7 +114,7 @@ class StateFile:
         """Replace the file in one step; False when it could not be written."""
         temporary = self._path.with_suffix(".new")
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_private(self._path.parent)
             temporary.write_text(json.dumps(state))
             os.replace(temporary, self._path)
         except OSError as error:

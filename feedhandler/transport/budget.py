@@ -35,6 +35,7 @@ from urllib.parse import urlsplit
 from feedhandler import log
 from feedhandler.config import redact_url
 from feedhandler.errors import UsageError
+from feedhandler.folders import make_private
 from feedhandler.transport.gcra import Account, Pace
 from shm_layout.identity import boot_id, time_namespace
 
@@ -42,6 +43,10 @@ from shm_layout.identity import boot_id, time_namespace
 CONNECTS: Final = "connects"
 MESSAGES: Final = "messages"
 WEIGHT: Final = "weight"
+
+# What is counted of an account.
+FALLBACK: Final = "budget_fallbacks"  # a take that was decided without the file
+RESET: Final = "budget_resets"  # an account that was damaged, or of another boot
 
 RETRY_NS: Final = 5_000_000  # when to try again at a lock that is held
 BUSY_NS_MAX: Final = 200_000_000  # held for longer: its holder does not run
@@ -53,6 +58,8 @@ DEFAULT_PORTS: Final = {"https": 443, "wss": 443, "http": 80, "ws": 80}
 # Nothing in an account outlives an hour, so a file untouched for longer is worth none.
 EXPIRED_S: Final = 86_400
 SWEPT_MAX: Final = 1_000  # files looked at
+
+Count = Callable[[str], None]
 
 _MAGIC: Final = b"FHB1"
 _RECORD: Final = struct.Struct("<4sI16sqqqq")  # magic, crc, origin, an account
@@ -74,10 +81,17 @@ class Budget:
     """What one host counts of one kind, `per_minute` in any minute.
 
     `burst` of it may be spent at once; no single weight may be above that. `directory`
-    is made when it is missing.
+    is made when it is missing. `count` is told FALLBACK or RESET as they happen.
     """
 
-    def __init__(self, directory: Path, key: str, per_minute: int, burst: int) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        key: str,
+        per_minute: int,
+        burst: int,
+        count: Count | None = None,
+    ) -> None:
         self.key = key
         self.pace = Pace(per_minute, burst)
         self.path = directory / _file_name(key)
@@ -90,9 +104,10 @@ class Budget:
         self._busy_since_ns: int | None = None
         self._is_away = False
 
-        # For counters.
-        self.fallback_count = 0  # takes that were decided without the file
-        self.reset_count = 0  # accounts of another boot, or damaged
+        # What is counted, here and by who asked for it.
+        self.fallback_count = 0
+        self.reset_count = 0
+        self._count = count or _ignore
 
     def take(self, weight: int, now_ns: int) -> int:
         """Spend `weight` and return 0, or spend nothing and return the wait in ns.
@@ -113,6 +128,7 @@ class Budget:
         if not self._is_away:
             return RETRY_NS
         self.fallback_count += 1
+        self._count(FALLBACK)
         return self._own.take(self._own_pace, weight, now_ns)
 
     def penalize(self, until_ns: int, now_ns: int) -> bool:
@@ -171,7 +187,7 @@ class Budget:
         try:
             return os.open(self.path, _FLAGS, 0o600)
         except FileNotFoundError:
-            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_private(self.path.parent)
             return os.open(self.path, _FLAGS, 0o600)
 
     def _load(self, fd: int, now_ns: int) -> Account:
@@ -190,6 +206,7 @@ class Budget:
                 elif account.is_sane(now_ns):
                     return account
         self.reset_count += 1
+        self._count(RESET)
         log.event("budget_reset", key=self.key, reason=reason, path=self.path)
         os.ftruncate(fd, _RECORD.size)
         # What was spent is unknown: half of what may be spent at once.
@@ -221,6 +238,10 @@ class Budget:
         if self._is_away:
             self._is_away = False
             log.event("budget_shared", key=self.key, path=self.path)
+
+
+def _ignore(name: str) -> None:
+    """Nobody counts."""
 
 
 def _file_name(key: str) -> str:

@@ -60,7 +60,7 @@ def test_refused_configuration_fails_and_the_other_checks_still_run(
     assert len(document["checks"]) > 8
 
 
-def test_segment_of_a_dead_writer_is_found_and_cleaned_and_a_live_one_kept(
+def test_segments_of_a_dead_instance_are_cleaned_and_those_of_a_running_one_kept(
     instance: str, programs: Programs
 ) -> None:
     roles = ("feed:hyperliquid", "runner")
@@ -73,16 +73,21 @@ def test_segment_of_a_dead_writer_is_found_and_cleaned_and_a_live_one_kept(
     os.kill(dead.pid, signal.SIGKILL)
     dead.wait()
     name = f"/fh.{instance}.hyperliquid"
+    paths = [SHM / f"fh.{instance}.{place}" for place in ("hyperliquid", "runner")]
+    document, _ = doctor(programs, "--clean")
+    assert name not in document["removed"], "its next start takes it over"
+    assert segment_paths(instance) == paths
+
+    assert alive.stop() == 0
     wait_until(lambda: name in checks.find_leftovers(), 5_000 * MS, "a leftover")
     foreign = SHM / f"fh.{instance}.foreign"
     foreign.write_bytes(b"somebody else's" * 100)
     try:
         document, _ = doctor(programs, "--clean")
         assert name in document["removed"]
-        assert segment_paths(instance) == [foreign, SHM / f"fh.{instance}.runner"]
+        assert segment_paths(instance) == [foreign]
     finally:
         foreign.unlink()
-    assert alive.stop() == 0
     assert programs.feedhandler("stop", "--instance", instance).wait() == 0
 
 

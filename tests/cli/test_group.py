@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import shlex
 import subprocess
 import sys
@@ -89,6 +91,10 @@ def test_help_lists_every_command_without_importing_one() -> None:
         ["status", "--instance=-x"],
         ["start", "--seed", "1"],
         ["start", "--venue", "bogus"],
+        ["start", "--demo", "--rate", "0"],
+        ["start", "--demo", "--fault", "lighter:mutee@3s"],
+        ["start", "--demo", "--fault", "bogus:mute@3s"],
+        ["start", "--demo", "--venue", "aster", "--fault", "lighter:mute@3s"],
         ["start", "--for", "0"],
         ["config", "--config", "/nonexistent"],
         ["config", "--config", "/dev"],
@@ -168,6 +174,21 @@ def test_process_whose_parent_is_gone_exits_at_once(programs: Programs) -> None:
     assert programs.feedhandler("version", environment=environment).wait() == 1
 
 
+@pytest.mark.parametrize(("value", "is_coloured"), [("", True), ("1", False)])
+def test_no_color_takes_colours_from_a_terminal(
+    value: str, is_coloured: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_COLOR", value)
+    main_fd, fd = pty.openpty()
+    with os.fdopen(main_fd, "rb"), os.fdopen(fd, "w") as terminal:
+        monkeypatch.setattr(sys, "stdout", terminal)
+        assert main(["doctor"]) in (0, 1)
+        terminal.flush()
+        shown = os.read(main_fd, 65_536).decode()
+    assert "configuration" in shown
+    assert ("\x1b" in shown) == is_coloured
+
+
 def test_version_names_what_it_runs_on(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["version"]) == 0
     text = capsys.readouterr().out
@@ -195,6 +216,25 @@ def test_config_shows_each_value_with_its_origin(
     assert rows["venue.hyperliquid", "stale_ms"] == (9000, "file")
     assert rows["runner", "pass_ms"] == (2, "environment")
     assert rows["runner", "tick_ms"] == (50, "default")
+
+
+def test_config_shows_what_the_venue_uses_where_a_value_leaves_it_to_the_venue(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FEEDHANDLER_LIGHTER_READ_TIMEOUT_MS", "7000")
+    assert main(["config", "--effective", "--json"]) == 0
+    own = {
+        (row["section"], row["key"]): row.get("own")
+        for row in json.loads(capsys.readouterr().out)["values"]
+    }
+    assert own["venue.extended", "read_timeout_ms"] == 10_000
+    assert own["venue.lighter", "read_timeout_ms"] is None, "it is configured"
+    assert own["venue.lighter", "fresh_ms"] == 3_000
+    assert own["venue.lighter", "stale_ms"] is None, "it is the same for every venue"
+    assert main(["config", "--effective"]) == 0
+    shown = capsys.readouterr().out.splitlines()
+    (line,) = {line for line in shown if "the venue's 10000" in line and "read" in line}
+    assert line.startswith("read_timeout_ms = -1 ")
 
 
 def test_config_shown_as_text_loads_again_as_the_same(

@@ -60,6 +60,8 @@ CONTRACT = {
         "reconnects",
         "resyncs",
         "frames",
+        "published",
+        "unchanged",
         "rejected",
     },
     "instruments": {
@@ -79,7 +81,7 @@ CONTRACT = {
         "recv_age_ms",
         "event_age_ms",
     },
-    "rings": {"venue", "head", "lag", "laps", "lost", "budget_hits"},
+    "rings": {"venue", "head", "drained", "lag", "laps", "lost", "budget_hits"},
 }
 
 
@@ -256,6 +258,20 @@ def test_tap_ends_quietly_with_its_reader_and_at_ctrl_c(
     wait_until(program.stdout, 10_000 * MS, "a record")
     assert program.stop(signal.SIGINT) == 130
     assert not program.stderr().strip()
+
+
+def test_tap_says_what_it_waits_for(
+    instance: str, programs: Programs, feed: Program
+) -> None:
+    program = programs.feedhandler(
+        *("tap", "--instance", instance, "--venue", "hyperliquid", "--venue", "nyse"),
+        *("--symbol", "BTC", "--symbol", "NOSUCH", "--count", "1"),
+    )
+    assert program.wait() == 0
+    assert program.stderr().splitlines() == [
+        "waiting for nyse: no such venue runs (running: hyperliquid)",
+        "waiting for NOSUCH: no venue lists it (`feedhandler status` shows what is)",
+    ]
 
 
 def test_tap_of_nothing_says_how_to_start_it(instance: str, programs: Programs) -> None:

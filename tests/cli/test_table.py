@@ -11,6 +11,7 @@ import sys
 import termios
 import time
 from collections import deque
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -51,14 +52,18 @@ def make_line(instrument: str, **values: Any) -> Line:
     return line
 
 
-def draw(lines: list[Line], width: int, height: int) -> list[str]:
+def make_child(role: str, **values: Any) -> SimpleNamespace:
+    fields = {"role": role, "state": "running", "pid": 123, "restarts_count": 0}
+    return SimpleNamespace(**fields | values)
+
+
+def draw(
+    lines: list[Line], width: int, height: int, children: Sequence[object] = ()
+) -> list[str]:
     market = SimpleNamespace(lines={line.row["instrument"]: line for line in lines})
-    child = SimpleNamespace(
-        role="feed:hyperliquid", state="running", pid=123, restarts_count=2
-    )
     recent = deque([RecentEvent("04:12:00", f"event {n} " * 30) for n in range(40)])
     supervisor = SimpleNamespace(
-        children=[child],
+        children=children or [make_child("feed:hyperliquid", restarts_count=2)],
         config=Config(instance="demo"),
         options=SimpleNamespace(
             simulation=object(), console=SimpleNamespace(recent=recent)
@@ -96,6 +101,28 @@ def test_many_instruments_take_one_line_each(width: int) -> None:
     assert len(lines) <= 24
 
 
+def test_processes_that_do_not_fit_are_counted_and_the_restless_named() -> None:
+    children = [make_child(f"feed:venue{number}") for number in range(8)]
+    children.append(make_child("rest", state="waiting", pid=0, restarts_count=3))
+    children.append(make_child("runner", restarts_count=1))
+    narrow = draw([], 80, 24, children)[1]
+    assert narrow.split() == [
+        *("●", "9", "of", "10", "processes", "run"),
+        *("●", "rest", "waiting", "↻3", "●", "runner", "123", "↻1"),
+    ]
+    assert "feed:venue7 123" in draw([], 240, 24, children)[1]
+
+
+def test_one_line_says_why_a_quote_is_not_tradable() -> None:
+    rows = [make_line(f"I{number}-PERP") for number in range(11)]
+    values = {"state": "QUIET", "reason": "quiet_unconfirmed", "tradable": False}
+    rows.append(make_line("J-PERP", **values))
+    (line,) = (line for line in draw(rows, 80, 24) if "J-PERP" in line)
+    assert "quiet_unconfirmed" in line
+    assert "○ QUIET" in line
+    assert "bps" not in line
+
+
 def test_absent_prices_and_refused_quotes_are_shown_as_such() -> None:
     line = make_line(
         "BTC-PERP",
@@ -128,6 +155,10 @@ def test_without_quotes_the_table_says_that_it_waits() -> None:
             'runner state venue=x instrument=A state=LIVE reason="" previous=STALE',
             "x A STALE → LIVE",
         ),
+        (
+            "runner state venue=x instrument=A state=DOWN reason=audit previous=DOWN",
+            "x A DOWN audit",
+        ),
         ("supervisor process_ended pid=1", "process_ended pid=1"),
         ("anything else", "anything else"),
     ],
@@ -139,6 +170,11 @@ def test_footer_shortens_what_it_knows(line: str, shown: str) -> None:
 def test_line_without_a_terminal_says_the_same_in_words() -> None:
     text = plain_line(make_line("BTC-PERP"), 0.0)
     assert f"{number(97_004.5)} x 97005.0 LIVE tradable apply 12 ms recv 15 ms" in text
+
+
+def test_line_without_a_terminal_shows_an_unknown_age_as_a_dash() -> None:
+    line = make_line("BTC-PERP", apply_age_ns=-1, recv_age_ns=-1)
+    assert "apply - ms recv - ms" in plain_line(line, 0.0)
 
 
 @pytest.mark.slow

@@ -19,6 +19,7 @@ import numpy as np
 from feedhandler.sim import Entry, Simulation
 from feedhandler.sim.truth import Note
 from shm_layout import (
+    FLAG_OUTLIER,
     FLAG_RESTARTED,
     FLAG_SYNCING,
     KIND_QUOTE,
@@ -235,10 +236,12 @@ def check_truth(feed: Feed, venue: Venue, *, by_session: bool = False) -> int:
 
     Each was sent with these very numbers before it was received, by no frame that a
     fault had falsified, and in the order in which it was sent. What is published again
-    with a doubt was published before. Where two connections overlapped, which of them a
-    quote came by is not known: the order is that of each session then.
+    with a doubt was published before, and what is far off is marked as such. Where two
+    connections overlapped, which of them a quote came by is not known: the order is
+    that of each session then.
     """
-    rows = [row for row in feed.quotes() if not row["flags"] & DOUBTFUL]
+    in_doubt = DOUBTFUL | FLAG_OUTLIER
+    rows = [row for row in feed.quotes() if not row["flags"] & in_doubt]
     path = venue.truth_path()  # after the quotes, since it goes on growing
     for index, symbol in enumerate(feed.symbols()):
         of_symbol = [row for row in rows if row["instrument"] == index]

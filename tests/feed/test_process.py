@@ -18,6 +18,8 @@ from feedhandler.errors import (
     EXIT_OWNERSHIP_LOST,
     EXIT_USAGE,
 )
+from feedhandler.transport.budget import CONNECTS, Budget, budget_key
+from feedhandler.venues._base import load_venue
 from shm_layout import FLAG_RESTARTED, FLAG_SYNCING, LINK_UP, Capacities
 from shm_layout.schema import OWNER, Plan
 from shm_layout.segment import remove_leftover, segment_name
@@ -273,6 +275,37 @@ def test_feed_whose_segment_was_removed_ends_so_that_a_new_one_is_made(
     _, feed = pair
     (Path("/dev/shm") / segment_name(instance, ROLE).lstrip("/")).unlink()
     assert feed.program.wait(5_000 * MS) == EXIT_OWNERSHIP_LOST
+
+
+def test_budgets_that_cannot_be_shared_are_counted(
+    instance: str, programs: Programs
+) -> None:
+    folder = Path(programs.environment()["XDG_STATE_HOME"], "feedhandler")
+    folder.mkdir(parents=True)
+    (folder / ".budgets").touch()  # where a directory should be
+    with feeding(instance, programs, QUICK) as (_, feed):
+        feed.wait_live()
+        for kind in ("connects", "messages", "weight"):
+            name = f"budget_fallbacks.{kind}"
+            feed.wait(lambda name=name: feed.count(name) > 0, name)
+            assert feed.count(f"budget_resets.{kind}") == 0
+
+
+def test_wait_for_the_budget_of_connects_is_said(
+    instance: str, programs: Programs
+) -> None:
+    folder = Path(programs.environment()["XDG_STATE_HOME"], "feedhandler", ".budgets")
+    with feeding(instance, programs, QUICK) as (venue, feed):
+        feed.wait_live()
+        per_minute = load_venue("hyperliquid").limits.connects_per_minute
+        key = budget_key(venue.ws_url, CONNECTS)
+        budget = Budget(folder, key, per_minute, per_minute * 2 // 3)
+        while not budget.take(1, time.monotonic_ns()):
+            pass
+        venue.inject("drop")
+        feed.wait(
+            lambda: "reason=connects_per_minute" in feed.program.stderr(), "a word"
+        )
 
 
 def test_bug_in_a_task_ends_the_process(

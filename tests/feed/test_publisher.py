@@ -10,12 +10,15 @@ import numpy as np
 import pytest
 
 from feedhandler.events import (
+    FLAG_DISPUTED,
     FLAG_ONE_SIDED,
+    FLAG_OUTLIER,
     FLAG_REPLAYED,
     FLAG_SNAPSHOT,
     FLAG_UNCHANGED,
     SIDE_ASK,
     TIME_NONE,
+    DisputeEvent,
     FundingEvent,
     QuoteEvent,
     SyncingEvent,
@@ -35,6 +38,7 @@ from shm_layout import (
     Instrument,
     Writer,
 )
+from shm_layout.limits import OUTLIER_HOLD_NS
 
 HOUR_NS = 3_600_000_000_000
 
@@ -52,7 +56,7 @@ class Published:
         self.counters = Counters(self.writer)
         self.publisher = Publisher(self.writer, self.counters, **options)
         self.publisher.set_indexes({"BTC": self.index})
-        self.publisher.session = 9
+        self.publisher.begin(9)
 
     def latest(self) -> Any:
         record = self.writer.read_slot(self.index)
@@ -148,6 +152,54 @@ def test_syncing_flags_the_latest_quote_and_keeps_its_prices(
     assert (row["bid"], row["recv_ns"]) == (9.0, 500)
     published.publisher.publish([quote()], 950)
     assert not published.latest()["flags"] & FLAG_SYNCING
+
+
+@pytest.fixture
+def guarded(instance: str) -> Iterator[Published]:
+    made = Published(instance, outlier_bps=500)
+    yield made
+    made.writer.close(unlink=True)
+
+
+def at(price: float) -> QuoteEvent:
+    return QuoteEvent("BTC", 1_000, 0, price, 1.0, price + 1, 2.0)
+
+
+def is_outlier(published: Published) -> bool:
+    return bool(published.latest()["flags"] & FLAG_OUTLIER)
+
+
+def test_price_that_jumps_is_published_at_once_with_its_flag(
+    guarded: Published,
+) -> None:
+    guarded.publisher.publish([at(100.0)], 1)
+    assert not is_outlier(guarded)
+    guarded.publisher.publish([at(120.0)], 2)
+    assert is_outlier(guarded)
+    assert guarded.latest()["bid"] == 120.0
+    guarded.publisher.publish([at(120.0)], 2 + OUTLIER_HOLD_NS)
+    assert not is_outlier(guarded)
+    assert guarded.counters.value("outliers") == 1
+
+
+@pytest.mark.parametrize("what", ["a resync", "another session"])
+def test_first_price_after_a_break_is_no_outlier(guarded: Published, what: str) -> None:
+    guarded.publisher.publish([at(100.0)], 1)
+    if what == "a resync":
+        guarded.publisher.publish([SyncingEvent("BTC", "nonce_gap")], 2)
+    else:
+        guarded.publisher.begin(10)
+    guarded.publisher.publish([at(120.0)], 3)
+    assert not is_outlier(guarded)
+    guarded.publisher.publish([at(100.0)], 4)
+    assert is_outlier(guarded)
+
+
+def test_dispute_keeps_the_flag_and_the_price_before(guarded: Published) -> None:
+    guarded.publisher.publish([at(100.0), at(120.0), DisputeEvent("BTC")], 1)
+    assert guarded.latest()["flags"] == FLAG_OUTLIER | FLAG_DISPUTED
+    guarded.publisher.publish([at(120.0)], 2)
+    assert is_outlier(guarded)
 
 
 def test_published_and_unchanged_are_counted_with_each_flush(

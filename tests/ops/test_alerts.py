@@ -17,6 +17,8 @@ from pathlib import Path
 
 import pytest
 
+import feedhandler
+from shm_layout import SegmentMissing
 from tests.ops import words
 from tests.support import MS, Programs, free_port, wait_until
 
@@ -137,6 +139,14 @@ def scrape(port: int) -> dict[str, list[dict[str, str]]]:
     return found
 
 
+def feed_is_there(instance: str) -> bool:
+    try:
+        feedhandler.attach(instance).close()
+    except SegmentMissing:
+        return False
+    return True
+
+
 def test_every_rule_and_every_named_metric_has_its_series(
     instance: str, programs: Programs, tmp_path: Path
 ) -> None:
@@ -157,6 +167,10 @@ def test_every_rule_and_every_named_metric_has_its_series(
         for span in words.spans(page.read_text())
         for name in re.findall(r"\bfeedhandler_[a-z_]+", span)
     }
+    wait_until(
+        lambda: feed_is_there(instance), 20_000 * MS, "a feed for a reader to follow"
+    )
+    programs.feedhandler("tap", "--instance", instance, "--name", "reader")
     left: list[str] = []
 
     def is_whole() -> dict[str, list[dict[str, str]]]:

@@ -41,6 +41,7 @@ class Story:
         default_factory=lambda: {"lighter": "depth", "paradex": "bbo"}
     )
     gaps_ms: dict[str, float] = field(default_factory=dict)  # mean; default 100
+    ticks_s: dict[str, float] = field(default_factory=dict)  # period; default 1
     periodic: bool = False
     instruments: tuple[str, ...] = ("BTC-PERP", "ETH-PERP")
     starts_s: float = 1.0  # unknown until then
@@ -61,6 +62,7 @@ class Story:
     process_ends: list[tuple[str, str]] = field(default_factory=list)
     missing: tuple[int, ...] = ()  # numbers of samples that were lost
     lasted_s: float | None = None
+    minutes: float | None = None  # that it was asked to go on for
     config: dict[str, Any] = field(default_factory=dict)
 
     def arrivals(self, venue: str, instrument: str) -> Floats:
@@ -78,6 +80,10 @@ class Story:
             times = times[(times < begin) | (times >= end)]
         result: Floats = np.concatenate(([self.starts_s], times))
         return result
+
+    def ticks(self, venue: str) -> Floats:
+        """Return when the liveness channel of one instrument ticked."""
+        return np.arange(self.starts_s, self.seconds, self.ticks_s.get(venue, 1.0))
 
 
 def records_of(story: Story) -> Iterator[records.Record]:
@@ -140,6 +146,7 @@ def write(story: Story, directory: Path) -> Path:
         "seed": story.seed,
         "start": WALL_MS,
         "end": WALL_MS + int(lasted_s * 1e3),
+        "minutes": story.minutes,
         "config": {"venue": {name: {} for name in story.kinds}, **story.config},
     }
     (directory / "manifest.json").write_text(json.dumps(manifest))
@@ -271,11 +278,20 @@ def _totals(story: Story, at_s: float, arrivals: dict[str, Floats]) -> records.T
     feeds = [f"feed:{venue}" for venue in venues]
     count = int(at_s * 20)
     hops = [f"{feed}/{hop}" for feed in feeds for hop in HOPS]
-    cadence = []
-    for key, times in arrivals.items():
-        spread = Spread()
-        spread.add(np.round(np.diff(times[times <= at_s]) * 1e9).astype(np.int64))
-        cadence.append(spread.record(key))
+    ticks = {key: story.ticks(key.partition(":")[0]) for key in arrivals}
+    signs = {
+        venue: np.sort(
+            np.concatenate(
+                [
+                    times
+                    for stamps in (arrivals, ticks)
+                    for key, times in stamps.items()
+                    if key.startswith(f"{venue}:")
+                ]
+            )
+        )
+        for venue in venues
+    }
     return records.Totals(
         schema=records.SCHEMA,
         ts_ms=_wall(at_s),
@@ -293,8 +309,19 @@ def _totals(story: Story, at_s: float, arrivals: dict[str, Floats]) -> records.T
             for key in arrivals
         ],
         histograms=[_hop(name, count, story.hop_ms) for name in hops],
-        cadence=cadence,
+        cadence=_silences(arrivals, at_s),
+        ticks=_silences(ticks, at_s),
+        signs=_silences(signs, at_s),
     )
+
+
+def _silences(stamps: dict[str, Floats], at_s: float) -> list[records.Histogram]:
+    found = []
+    for name, times in stamps.items():
+        spread = Spread()
+        spread.add(np.round(np.diff(times[times <= at_s]) * 1e9).astype(np.int64))
+        found.append(spread.record(name))
+    return found
 
 
 def _hop(name: str, count: int, hop_ms: float) -> records.Histogram:

@@ -95,6 +95,14 @@ def test_the_command_says_by_its_code_what_it_found(
     assert main(["compare", good, short, "--anyway"]) == 0
 
 
+def test_a_process_looked_at_more_often_is_no_more_evidence(tmp_path: Path) -> None:
+    often = Story(seconds=40.0, totals_s=1.0)
+    values = compared(tmp_path, often, often)
+    rows = [row for row in values["metrics"] if row["metric"] in ("rss", "cpu")]
+    assert rows
+    assert all(row["note"].startswith("no evidence: blocks=") for row in rows)
+
+
 def test_too_few_blocks_are_no_evidence() -> None:
     def total(rows: Any) -> Any:
         return rows.sum(axis=1)

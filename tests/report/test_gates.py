@@ -127,6 +127,13 @@ def test_a_good_run_passes_every_gate(tmp_path: Path) -> None:
     assert all(check.evidence and check.limit for check in checks)
 
 
+def test_run_on_a_host_that_starts_slowly_is_whole_when_it_has_what_was_asked(
+    tmp_path: Path,
+) -> None:
+    late = Story(lasted_s=146.0, minutes=2.0)
+    assert failed(checks_of(write(late, tmp_path))) == set()
+
+
 @pytest.mark.parametrize(
     ("story", "gates", "subject"),
     [case[1:] for case in STORIES],

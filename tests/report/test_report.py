@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+import tracemalloc
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -12,8 +13,10 @@ from xml.etree import ElementTree
 import pytest
 
 from feedhandler.cli.group import main
-from feedhandler.report import whole
+from feedhandler.report import ages, blocks, whole
+from feedhandler.report.gather import Run
 from feedhandler.report.manifest import Manifest, read_ends
+from feedhandler.telemetry.read import Telemetry
 from tests.report.made import Story, write
 
 
@@ -111,6 +114,31 @@ def test_analyze_reads_a_file_and_its_rotated_ones_alike(
     assert main(["analyze", str(tmp_path / "none")]) == 2
 
 
+def test_analyze_gives_the_numbers_of_report(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    story = Story(
+        mutes={"lighter": [(30.0, 50.0)], "paradex": [(32.0, 52.0)]},
+        ends={"paradex": [(52.0, "read_timeout")]},
+    )
+    write(story, tmp_path)
+    assert main(["report", str(tmp_path), "--json"]) == 0
+    reported = json.loads(capsys.readouterr().out)
+    assert main(["analyze", str(tmp_path / "telemetry.jsonl"), "--json"]) == 0
+    analyzed = json.loads(capsys.readouterr().out)
+    assert set(analyzed) == set(reported)
+    beside = {"run", "process_ends"}  # what else a soak left tells of these
+    for part in set(reported) - beside:
+        assert analyzed[part] == reported[part], part
+    assert analyzed["together"]["pairs"]
+    assert main(["analyze", str(tmp_path / "telemetry.jsonl")]) == 0
+    text = capsys.readouterr().out
+    assert "### Trend (depth)" in text
+    assert "## Venues that were bad at the same time" in text
+    assert "s: lighter, paradex" in text
+    assert re.search(r"\| lighter \+ paradex \| +\d", text)
+
+
 def test_what_cannot_be_read_or_written_is_told_in_a_sentence(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -158,18 +186,36 @@ def test_trends_show_when_it_became_worse(tmp_path: Path) -> None:
     assert windows[-1]["p95_ms"] > 10 * windows[2]["p95_ms"]
 
 
-def test_memory_stays_the_same_for_a_run_eight_times_as_long(tmp_path: Path) -> None:
-    def weight(story: Story) -> int:
-        run, _, _ = whole.read_directory(write(story, tmp_path / str(story.seconds)))
-        quotes = run.instruments.values()
-        kept = sum(len(quote.apply._buffer) + len(quote.line.rows) for quote in quotes)
-        series = sum(len(process.rss.values) for process in run.processes.values())
-        return kept + series + sum(len(quote.apply.silences()) for quote in quotes)
-
+def test_memory_does_not_grow_with_what_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blocks, "POINTS_MAX", 64)  # reached early, as in long runs
+    monkeypatch.setattr(ages, "_BUFFER_MAX", 64)
     kinds = {"lighter": "depth"}
-    short = Story(seconds=600.0, sample_ms=1_000, totals_s=60.0, kinds=kinds)
-    long = Story(seconds=4_800.0, sample_ms=1_000, totals_s=60.0, kinds=kinds)
-    assert weight(long) < 2 * weight(short) + 2_500
+    mutes = [(at_s, at_s + 7.0) for at_s in range(20, 2_400, 25)]
+    ends = [(end_s, "stale_watchdog") for _, end_s in mutes]
+
+    def peak(seconds: float) -> int:
+        story = Story(
+            seconds=seconds,
+            sample_ms=1_000,
+            kinds=kinds,
+            mutes={"lighter": mutes},
+            ends={"lighter": ends},
+            flaps={"lighter": [at_s for at_s, _ in mutes]},
+            missing=tuple(range(50, 2_400, 90)),
+        )
+        telemetry = Telemetry.of(write(story, tmp_path / str(seconds)))
+        tracemalloc.start()
+        try:
+            Run().read(telemetry)
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    peak(50.0)  # what is made once is made by now
+    short, long = peak(600.0), peak(2_400.0)
+    assert long < 1.1 * short, (short, long)
 
 
 def test_a_manifest_names_venues_however_its_configuration_is_written() -> None:

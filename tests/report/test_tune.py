@@ -95,10 +95,87 @@ def test_thin_evidence_is_refused_with_its_reason(
     assert "no proposal for lighter:BTC-PERP" in capsys.readouterr().out
 
 
+def test_run_without_telemetry_gives_no_proposal_and_says_why(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (write(Story(), tmp_path) / "telemetry.jsonl").unlink()
+    assert main(["tune", str(tmp_path)]) == 1
+    shown = capsys.readouterr().out
+    assert "- no proposal: there is no telemetry of any quote here" in shown
+    assert "nothing would change" not in shown
+
+
 def test_one_thin_instrument_keeps_what_all_share_as_it_is(tmp_path: Path) -> None:
     rare = Story(seconds=600.0, sample_ms=1_000, gaps_ms={"paradex": 30_000.0})
-    sections = {c["section"] for c in proposed(rare, tmp_path)["changes"]}
-    assert sections <= {"venue.lighter"}
+    values = proposed(rare, tmp_path)
+    changed = {(c["section"], c["key"]) for c in values["changes"]}
+    assert ("venue.lighter", "fresh_ms") in changed
+    assert ("venue.paradex", "fresh_ms") not in changed
+    assert not {section for section, _ in changed} & {"rest", "ladder"}
+
+
+def test_limits_of_liveness_follow_its_ticks(tmp_path: Path) -> None:
+    even = proposed(LONG, tmp_path / "even")
+    rows = limits(even, "liveness limit").values()
+    assert {row["proposed_ms"] for row in rows} == {5_000}
+    slow = Story(
+        seconds=1_000.0, sample_ms=1_000, totals_s=50.0, ticks_s={"paradex": 9.0}
+    )
+    values = proposed(slow, tmp_path / "slow")
+    rows_by_name = limits(values, "liveness limit")
+    assert rows_by_name["lighter:BTC-PERP"]["proposed_ms"] == 5_000
+    needed = rows_by_name["paradex:BTC-PERP"]["proposed_ms"]
+    assert 1.5 * 9_000 <= needed <= 30_000
+    changed = {(c["section"], c["key"]): c["proposed"] for c in values["changes"]}
+    assert changed["runner", "liveness_ms"] == needed
+
+
+def test_a_watchdog_is_patient_with_quotes_where_liveness_ticks(
+    tmp_path: Path,
+) -> None:
+    def watchdog(tick_s: float) -> int:
+        story = Story(
+            seconds=3_000.0,
+            sample_ms=1_000,
+            totals_s=100.0,
+            kinds={"paradex": "bbo"},
+            gaps_ms={"paradex": 9_000.0},
+            ticks_s={"paradex": tick_s},
+        )
+        values = proposed(story, tmp_path / str(tick_s))
+        found: int = limits(values, "watchdog")["paradex"]["proposed_ms"]
+        return found
+
+    assert watchdog(1.0) == 5_000
+    assert watchdog(60.0) > 20_000
+
+
+def test_silences_that_the_watchdog_ended_itself_are_told(tmp_path: Path) -> None:
+    ends = {"lighter": [(at_s, "stale_watchdog") for at_s in (100.0, 200.0)]}
+    story = Story(seconds=400.0, sample_ms=1_000, ends=ends)
+    rows = limits(proposed(story, tmp_path), "watchdog")
+    assert rows["lighter"]["note"] == "not counted: 2 silences that it ended itself"
+    assert rows["paradex"]["note"] == ""
+
+
+def test_telemetry_without_ticks_gives_no_limit_of_liveness(tmp_path: Path) -> None:
+    write(LONG, tmp_path)
+    path = tmp_path / "telemetry.jsonl"
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    for line in lines:
+        line.pop("ticks", None)
+        line.pop("signs", None)
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    run, _, manifest = whole.read_directory(tmp_path)
+    values = propose(run, manifest)
+    for limit in ("liveness limit", "watchdog"):
+        rows = limits(values, limit).values()
+        assert {row["proposed_ms"] for row in rows} == {None}
+    assert "no cadence" in values["refused"]["lighter signs of life"]
+    assert "no cadence" in values["refused"]["lighter:BTC-PERP liveness"]
+    changed = {(c["section"], c["key"]): c["proposed"] for c in values["changes"]}
+    assert ("runner", "liveness_ms") not in changed
+    assert changed.get(("rest", "after_ms"), 20_000) >= 20_000  # twice what it stays
 
 
 def test_the_tail_of_exponential_silences_is_continued_as_it_is() -> None:
@@ -108,6 +185,15 @@ def test_the_tail_of_exponential_silences_is_continued_as_it_is() -> None:
         expected = np.exp(-limit_s / 0.5) / 0.5 * DAY_S
         assert 0.25 * expected < (tail.per_day(limit_s * 1e3) or 0.0) < 4 * expected
     rates = [tail.per_day(limit) or 0.0 for limit in (100, 500, 1e3, 5e3, 1e4, 6e4)]
+    assert rates == sorted(rates, reverse=True)
+
+
+@pytest.mark.parametrize("period_s", [1.0, 0.97, 3.0])
+def test_even_ticks_promise_no_silence_of_many_periods(period_s: float) -> None:
+    tail = tail_of([period_s] * 500, 500 * period_s)
+    assert (tail.per_day(0.5 * period_s * 1e3) or 0.0) > 0.9 * DAY_S / period_s
+    assert (tail.per_day(3 * period_s * 1e3) or 0.0) < 1e-3
+    rates = [tail.per_day(step * 1e2 * period_s) or 0.0 for step in range(1, 40)]
     assert rates == sorted(rates, reverse=True)
 
 

@@ -49,6 +49,22 @@ def test_every_venues_endpoint_is_checked_and_its_price_is_the_truth(
         assert rest.program.stop() == 0
 
 
+def test_budget_that_cannot_be_shared_is_counted(
+    instance: str, programs: Programs, tmp_path: Path
+) -> None:
+    with asking(instance, programs, tmp_path, after_ms=1_000) as rest:
+        rest.wait_checked(VENUE)
+        counters = rest.reader.counters()
+        assert counters[f"budget_fallbacks.{VENUE}"] == 0
+        (account,) = tmp_path.rglob("*_weight-*")
+        account.unlink()
+        account.mkdir()
+        rest.wait(
+            lambda: rest.reader.counters()[f"budget_fallbacks.{VENUE}"] > 0,
+            "a request without the account",
+        )
+
+
 def test_silent_streams_of_every_venue_are_stood_in_for(
     instance: str, programs: Programs, tmp_path: Path
 ) -> None:

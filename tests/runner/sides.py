@@ -69,6 +69,7 @@ class FeedSide:
         time: Time,
         names: tuple[str, ...] = ("BTC-PERP",),
         ring_slots: int = 64,
+        fresh_ms: int = FRESH_MS,
     ) -> None:
         self.time = time
         self.writer = Writer.open(
@@ -77,7 +78,7 @@ class FeedSide:
         for name in names:
             symbol = name.partition("-")[0]
             self.writer.add_instrument(
-                Instrument(VENUE, name, symbol, fresh_ms=FRESH_MS, tick=0.5)
+                Instrument(VENUE, name, symbol, fresh_ms=fresh_ms, tick=0.5)
             )
         self.session = self.writer.session
         self.open_session()
@@ -161,6 +162,7 @@ class Bench:
         runner: RunnerConfig = RUNNER,
         ladder: LadderConfig | None = None,
         ring_slots: int = 64,
+        fresh_ms: int = FRESH_MS,
     ) -> None:
         self.instance = instance
         self.time = time
@@ -172,7 +174,7 @@ class Bench:
             ladder=ladder or LadderConfig(),
             shm=ShmConfig(instruments=8, ring_slots=64),
         )
-        self.feed = FeedSide(instance, self.time, names, ring_slots)
+        self.feed = FeedSide(instance, self.time, names, ring_slots, fresh_ms)
         self.rest = RestSide(instance, self.time, names)
         self.runner = Runner(self.config, self.time.clocks)
         self.reader = Reader.attach(instance, "runner")
@@ -234,6 +236,7 @@ def bench(
     runner: RunnerConfig = RUNNER,
     ladder: LadderConfig | None = None,
     ring_slots: int = 64,
+    fresh_ms: int = FRESH_MS,
 ) -> Iterator[Bench]:
     """Yield a bench whose segments are stamped by its own clock."""
     with pytest.MonkeyPatch.context() as patch:
@@ -250,6 +253,7 @@ def bench(
             runner=runner,
             ladder=ladder,
             ring_slots=ring_slots,
+            fresh_ms=fresh_ms,
         )
         try:
             yield made

@@ -92,6 +92,17 @@ def test_three_checks_that_disagree_are_a_command_at_once(three: Bench) -> None:
     assert command.reason == codes.REASON_AUDIT
 
 
+def test_prices_that_never_stand_are_suspect_and_no_reason_to_act(
+    three: Bench,
+) -> None:
+    for _ in range(100):
+        three.run(50, quotes=True, live=True)
+        three.feed.quote(1, flags=codes.FLAG_OUTLIER, bid=120.0, ask=121.0)
+        three.step()
+        assert three.state(1) == ("SUSPECT", "outlier")
+    assert three.reader.command(VENUE) is None
+
+
 def test_a_silent_venue_is_told_to_reconnect_then_restarted_then_taken_out(
     three: Bench, restarts: list[int]
 ) -> None:

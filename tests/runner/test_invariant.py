@@ -20,6 +20,7 @@ from feedhandler.config import LadderConfig, RunnerConfig
 from shm_layout import (
     FLAG_DISPUTED,
     FLAG_ONE_SIDED,
+    FLAG_OUTLIER,
     FLAG_RESTARTED,
     FLAG_SYNCING,
     LINK_CONNECTING,
@@ -28,6 +29,7 @@ from shm_layout import (
     Capacities,
     Writer,
 )
+from shm_layout.limits import OUTLIER_HOLD_NS
 from tests.runner.sides import FRESH_MS, MS, TICK_MS, VENUE, Bench, bench
 from tests.support import new_instance
 
@@ -43,7 +45,7 @@ DOUBTS = FLAG_RESTARTED | FLAG_SYNCING | FLAG_ONE_SIDED | FLAG_DISPUTED
 NAN = float("nan")
 
 LINKS = (LINK_DOWN, LINK_CONNECTING, LINK_UP)
-FLAGS = (0, 0, 0, FLAG_SYNCING, FLAG_ONE_SIDED, FLAG_DISPUTED)
+FLAGS = (0, 0, 0, FLAG_SYNCING, FLAG_ONE_SIDED, FLAG_DISPUTED, FLAG_OUTLIER)
 # Weighted towards what a sound feed does, so that much of a history is tradable.
 STEPS = st.one_of(
     st.tuples(st.just("pass"), st.sampled_from([5, 50, 50, 50, 100, 300])),
@@ -191,6 +193,8 @@ class World:
         assert truth.link == LINK_UP
         assert truth.quote_session == self.bench.feed.session
         assert not truth.flags & DOUBTS
+        if truth.flags & FLAG_OUTLIER:
+            assert now_ns - truth.recv_ns >= OUTLIER_HOLD_NS, "has not stood yet"
         assert truth.recv_ns >= truth.woke_ns, "from before a sleep"
         assert (quote.bid, quote.ask) == (truth.bid, truth.bid + 1)
         assert truth.recv_ns <= now_ns

@@ -9,8 +9,9 @@ import pytest
 
 from feedhandler.client.quotes import Quotes
 from feedhandler.config import RunnerConfig
-from shm_layout import LINK_UP
-from tests.runner.sides import FRESH_MS, MS, RUNNER, VENUE, Bench, bench
+from shm_layout import FLAG_OUTLIER, LINK_UP
+from shm_layout.limits import OUTLIER_HOLD_NS
+from tests.runner.sides import FRESH_MS, MS, RUNNER, TICK_MS, VENUE, Bench, bench
 
 CONFIRM_MS = RUNNER.quiet_confirm_ms
 LIVENESS_MS = RUNNER.liveness_ms
@@ -47,12 +48,11 @@ def shown(one: Bench) -> tuple[str, str, bool]:
     """Return what a reader sees of the first instrument."""
     table = Quotes(
         {VENUE: one.feed.writer},
-        one.reader,
         one.config.runner.heartbeat_limit_ms * MS,
         one.config.runner.quiet_confirm_ms * MS,
         one.time.clocks.monotonic_ns,
     )
-    row = table.read(one.time.now_ns, 0)[0]
+    row = table.read(one.reader, one.time.now_ns, 0)[0]
     return str(row["state"]), str(row["reason"]), bool(row["tradable"])
 
 
@@ -304,3 +304,30 @@ def test_limits_come_from_the_configuration(instance: str, tmp_path: Path) -> No
         one.run(300, quotes=True, live=True)
         one.run(FRESH_MS + 200)
         assert one.state() == ("STALE", "liveness")
+
+
+# --- A price that jumped, and the silence after it -----------------------------------
+
+
+def test_a_single_quote_far_away_is_suspect_until_it_has_stood(one: Bench) -> None:
+    one.feed.quote(flags=FLAG_OUTLIER, bid=120.0, ask=121.0)
+    assert shown(one) == ("SUSPECT", "outlier", False), "before the runner has seen it"
+    for _ in range(OUTLIER_HOLD_NS // MS // TICK_MS - 1):
+        one.run(TICK_MS, live=True)
+        assert shown(one) == ("SUSPECT", "outlier", False)
+    one.run(300, live=True)
+    assert shown(one)[0] == "QUIET", "as any quote that is older than its limit"
+    confirm(one, bid=120.0, ask=121.0)
+    assert shown(one) == ("QUIET", "quiet_confirmed", True)
+
+
+def test_a_single_quote_far_away_is_live_once_it_has_stood(
+    instance: str, tmp_path: Path
+) -> None:
+    with bench(instance, tmp_path, fresh_ms=3_000) as one:
+        one.run(500, quotes=True, live=True)
+        one.feed.quote(flags=FLAG_OUTLIER, bid=120.0, ask=121.0)
+        one.run(OUTLIER_HOLD_NS // MS - TICK_MS, live=True)
+        assert shown(one) == ("SUSPECT", "outlier", False)
+        one.run(TICK_MS + RUNNER.recover_ms, live=True)
+        assert shown(one) == ("LIVE", "", True)

@@ -54,6 +54,18 @@ def test_every_listed_move_is_made_once_its_evidence_lasts(
     assert driven.health.previous == state
 
 
+def test_a_new_reason_alone_is_no_move_from_the_state_before() -> None:
+    driven = Driven()
+    driven.show(codes.STATE_LIVE, ticks=3)
+    driven.show(codes.STATE_DOWN)
+    moves = driven.health.moves
+    assert driven.health.previous == codes.STATE_LIVE
+    driven.show(codes.STATE_LIVE, ticks=1)
+    assert driven.health.reason == codes.REASON_HYSTERESIS
+    assert driven.health.previous == driven.health.state == codes.STATE_DOWN
+    assert driven.health.moves == moves
+
+
 @pytest.mark.parametrize("state", KNOWN)
 def test_what_was_known_is_down_and_never_unknown_again(state: int) -> None:
     driven = Driven()

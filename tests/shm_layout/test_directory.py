@@ -37,7 +37,7 @@ def test_every_fact_of_an_instrument_arrives(writer: Writer, reader: Reader) -> 
     ]
     for index, entry in enumerate(entries):
         assert writer.add_instrument(entry) == index
-    assert reader.instruments() == entries
+    assert reader.instruments() == tuple(entries)
 
 
 def test_unknown_steps_are_nan_and_names_may_be_of_any_script(
@@ -56,7 +56,18 @@ def test_same_instrument_keeps_its_index_and_is_renewed(
     old = Instrument("venue", "BTC-PERP", "BTC", tick=1.0, lot=1.0, fresh_ms=1)
     new = Instrument("venue", "BTC-PERP", "XBT", tick=2.0, lot=0.1, fresh_ms=2)
     assert writer.add_instrument(old) == writer.add_instrument(new) == 0
-    assert reader.instruments() == [new]
+    assert reader.instruments() == (new,)
+
+
+def test_directory_that_did_not_change_is_not_unpacked_again(
+    writer: Writer, reader: Reader
+) -> None:
+    writer.add_instrument(Instrument("venue", "A", "A"))
+    before = reader.instruments()
+    assert reader.instruments() is before
+    writer.add_instrument(Instrument("venue", "A", "A", fresh_ms=7))
+    (after,) = reader.instruments()
+    assert (before[0].fresh_ms, after.fresh_ms) == (3_000, 7)
 
 
 def test_same_name_on_another_venue_is_another_instrument(writer: Writer) -> None:
@@ -107,7 +118,7 @@ def test_text_that_does_not_fit_is_refused_whole(
 ) -> None:
     with pytest.raises(ValueError, match="bytes without NUL expected"):
         writer.add_instrument(entry)
-    assert reader.instruments() == []
+    assert reader.instruments() == ()
     assert writer.add_instrument(Instrument("venue", "BTC-PERP", "BTC")) == 0
 
 

@@ -17,7 +17,7 @@ from tests.support import wait_until_async
 FALSIFIED = [
     (venue, spec)
     for venue in VENUE_NAMES
-    for spec in ("crossed", "corrupt", "wrong_symbol", "reorder")
+    for spec in ("crossed", "spike", "corrupt", "wrong_symbol", "reorder")
     if (venue, spec) != ("hyperliquid", "corrupt")
 ]
 
@@ -67,6 +67,43 @@ def test_falsified_frames_are_marked_in_the_truth(venue: str, spec: str) -> None
             lambda: simulation.truth.total > total + 20, DEADLINE_S, "the truth again"
         )
         assert {entry.top.fault for entry in list(simulation.truth)[-5:]} == {""}
+
+    play(venue, scenario)
+
+
+@every_venue
+@pytest.mark.parametrize(("mark", "by_rest"), [("spike", 1.0), ("", 1.2)])
+def test_prices_move_far_in_the_stream_or_for_all_who_look(
+    venue: str, mark: str, by_rest: float
+) -> None:
+    async def scenario(client: Talk) -> None:
+        simulation, symbol = client.simulation, client.speaker.btc
+
+        def newest(channel: str = "", of: str = symbol) -> Entry:
+            return simulation.truth.entries(symbol=of, channel=channel)[-1]
+
+        def bid(entry: Entry) -> float:
+            return entry.prices[0] or 0.0
+
+        def is_far(entry: Entry) -> bool:
+            return bid(entry) == pytest.approx(1.2 * before, rel=0.05)
+
+        before, other = bid(newest()), bid(newest(of=client.speaker.eth))
+        if mark:
+            simulation.inject(f"spike(bps=2000,symbol={symbol})")
+        else:
+            simulation.inject(f"jump(bps=2000,symbol={symbol})")
+        await wait_until_async(lambda: is_far(newest()), DEADLINE_S, "a far price")
+        assert newest().top.fault == mark
+        assert bid(newest(of=client.speaker.eth)) == pytest.approx(other, rel=0.05)
+        await client.book_by_rest()
+        shown = newest("rest")
+        assert bid(shown) == pytest.approx(by_rest * before, rel=0.05)
+        assert not shown.top.fault
+        simulation.clear()
+        await wait_until_async(
+            lambda: not is_far(newest()), DEADLINE_S, "the old price again"
+        )
 
     play(venue, scenario)
 

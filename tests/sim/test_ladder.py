@@ -17,6 +17,7 @@ from feedhandler.sim.ladder import (
     decimal_text,
     decimal_units,
     ladder,
+    moved,
     without,
 )
 from feedhandler.sim.market import Market
@@ -108,6 +109,29 @@ def test_crossed_book_has_its_best_prices_exchanged() -> None:
     bids, asks = crossed(BOOK)
     assert (bids[0].price, asks[0].price) == (101, 99)
     assert crossed(without(BOOK, "ask")) == without(BOOK, "ask")
+
+
+@given(
+    st.sampled_from(FIVE_FIGURES),
+    st.sampled_from(sorted(Market(7).assets)),
+    st.floats(-9_000, 90_000),
+)
+def test_moved_book_is_that_far_away_legal_and_strictly_ordered(
+    grid: Grid, asset: str, bps: float
+) -> None:
+    book = ladder(Market(7).assets[asset], grid)
+    bids, asks = moved(book, bps, grid)
+    rising = [level.price for level in (*reversed(bids), *asks)]
+    assert rising == sorted(set(rising))
+    assert all(grid.floor(price) == price for price in rising if price > 0)
+    assert [level.size for level in bids] == [level.size for level in book.bids]
+    wanted = book.bids[0].price * (1 + bps / 10_000)
+    assert bids[0].price <= wanted < bids[0].price + grid.tick(bids[0].price) + 1
+
+
+def test_moved_book_without_a_side_keeps_that_side_empty() -> None:
+    assert moved(without(BOOK, "bid"), 1_000, Grid(0, 0)).bids == ()
+    assert moved(without(BOOK, "ask"), 1_000, Grid(0, 0)).asks == ()
 
 
 def test_aggregate_rounds_away_from_the_touch_and_keeps_sizes() -> None:

@@ -119,7 +119,7 @@ def test_wrong_script_is_refused_with_its_place(
 
 
 def test_missing_script_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(UsageError, match=r"known: .*quiet_night"):
+    with pytest.raises(UsageError, match=r"known: burst, .*quiet_night"):
         scenario.find("quiet_nigth")
     with pytest.raises(UsageError, match="No such file"):
         scenario.read(Path("nowhere.toml"))

@@ -56,6 +56,7 @@ def test_soak_that_is_stopped_early_leaves_everything(
     assert values["venues"] == [VENUE]
     assert values["seed"] == 7
     assert values["config"]["telemetry"]["enabled"] is True
+    assert values["config"]["telemetry"]["totals_ms"] == 12_500  # 24 in 5 minutes
     telemetry = Telemetry.of(out)
     records = list(telemetry)
     assert isinstance(records[-1], Stop)
@@ -130,6 +131,7 @@ def test_directory_that_cannot_be_made_is_a_missing_resource(
         (["--fault", "mute@3s"], "need --demo"),
         (["--scenario", "burst"], "need --demo"),
         (["--demo", "--scenario", "bursts"], "no scenario 'bursts'"),
+        (["--demo", "--fault", "mutee@3s"], "unknown fault kind 'mutee'"),
         (["--demo", "--venue", "lightr"], "did you mean 'lighter'"),
     ],
 )

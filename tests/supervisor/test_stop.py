@@ -105,3 +105,12 @@ def test_program_that_reads_is_neither_ended_nor_its_segment_removed(
     start_feed(programs, instance)
     assert stop_instance(instance, lambda text: None)
     assert not segment_paths(instance), "a dead reader's segment is removed"
+
+
+def test_what_a_dead_reader_left_is_removed_when_nothing_else_is_there(
+    instance: str, programs: Programs
+) -> None:
+    start_feed(programs, instance, "reader:strategy")
+    programs.started[0].kill()
+    assert not stop_instance(instance, print), "nothing of ours was there"
+    assert not segment_paths(instance)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 
 import pytest
 
@@ -17,6 +18,8 @@ from feedhandler.feed.counters import NAMES
 from feedhandler.telemetry.metric_names import name_of
 from feedhandler.telemetry.prometheus import render
 from feedhandler.telemetry.snapshot import Board
+from shm_layout import FLAG_SYNCING
+from shm_layout.codes import REASON_NAMES
 from tests.telemetry.segments import VENUE, WALL_NS, S, Segments, segments
 from tests.telemetry.test_snapshot import snapshot
 
@@ -99,6 +102,20 @@ def test_quotes_are_stamps_and_unknown_is_not_a_number(instance: str) -> None:
     assert [sample.labels["state"] for sample in states] == ["LIVE"]
 
 
+def test_reason_of_a_state_is_the_one_that_is_set(instance: str) -> None:
+    def reasons(families: Mapping[str, Metric]) -> list[str]:
+        samples = families["feedhandler_state_reason"].samples
+        assert len(samples) > len(REASON_NAMES)
+        return [sample.labels["reason"] for sample in samples if sample.value == 1]
+
+    with segments(instance) as made:
+        assert len(reasons(scrape(made))) == 1
+        made.live()
+        assert reasons(scrape(made)) == []
+        made.feed.mark(0, FLAG_SYNCING)
+        assert reasons(scrape(made)) == ["resync"]
+
+
 def test_histogram_counts_up_to_each_bound(instance: str) -> None:
     with segments(instance) as made:
         hop = made.feed.histogram("recv_to_publish")
@@ -145,8 +162,15 @@ def test_before_the_first_sample_only_the_build_is_known() -> None:
             "rest_failures",
             {"kind": "http_429", "venue": "aster"},
         ),
+        (
+            "feed:aster",
+            "budget_fallbacks.connects",
+            "budget_fallbacks",
+            {"venue": "aster", "kind": "connects"},
+        ),
+        ("rest", "budget_resets.aster", "rest_budget_resets", {"venue": "aster"}),
+        ("feed:aster", "outliers", "outliers", {"venue": "aster"}),
         ("supervisor", "restarts.feed:x", "process_restarts", {"role": "feed:x"}),
-        ("reader:bot", "lag", "events", {"role": "reader:bot", "event": "lag"}),
     ],
 )
 def test_counter_becomes_a_metric(
@@ -160,3 +184,4 @@ def test_counter_becomes_a_metric(
 def test_levels_that_are_no_counters_are_left_out() -> None:
     assert name_of("runner", "lag.aster") is None
     assert name_of("runner", "woke_ns") is None
+    assert name_of("reader:bot", "lag.feed:aster") is None

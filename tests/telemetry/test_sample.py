@@ -130,7 +130,7 @@ def test_cadence_between_samples_is_not_missed(instance: str) -> None:
         assert sample.quotes == [4]
         assert sample.gap_max_ns == [170 * MS]
         assert sample.ring_head == [5]
-        spread = made.sampler.cadence[BTC]
+        spread = made.sampler.cadence.quotes[BTC]
         assert (spread.count, spread.max_ns) == (3, 170 * MS)
         made.pass_ns(250 * MS)
         sample = made.sample()

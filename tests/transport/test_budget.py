@@ -16,6 +16,8 @@ from feedhandler.transport import budget as module
 from feedhandler.transport.budget import (
     BUSY_NS_MAX,
     CONNECTS,
+    FALLBACK,
+    RESET,
     RETRY_NS,
     Budget,
     budget_key,
@@ -212,6 +214,22 @@ def test_lock_that_is_held_means_a_short_wait_then_a_share(tmp_path: Path) -> No
     # first unit is not paid for by time yet.
     assert spend_all(account, alone_ns) == 29
     assert account.fallback_count == 6
+
+
+def test_takes_without_the_file_and_resets_are_told_as_they_happen(
+    tmp_path: Path,
+) -> None:
+    told: list[str] = []
+    account = Budget(tmp_path / "budgets", KEY, 70, 10, told.append)
+    account.take(1, NOW_NS)
+    account.path.write_bytes(b"damaged")
+    account.take(1, NOW_NS)
+    assert told == [RESET]
+    fd = lock(account.path)
+    account.take(1, NOW_NS)
+    account.take(1, NOW_NS + BUSY_NS_MAX)
+    os.close(fd)
+    assert told == [RESET, FALLBACK]
 
 
 def test_lock_that_is_free_again_in_time_needs_no_share(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from feedhandler.sim.clock import Clock, ExchangeClock
 from feedhandler.sim.faults import FaultBoard
-from feedhandler.sim.ladder import EMPTY, Book, Grid, crossed, ladder, without
+from feedhandler.sim.ladder import EMPTY, Book, Grid, crossed, ladder, moved, without
 from feedhandler.sim.limits import Budget, Limits
 from feedhandler.sim.market import Asset, Event, Market, Trade
 from feedhandler.sim.truth import Fact, Top
@@ -174,8 +174,11 @@ class Venue(ABC):
     def subscription_count(self) -> int:
         return sum(len(session.topics) for session in self.sessions)
 
-    def of_market(self, book: Book) -> Book:
+    def of_market(self, listed: Listed) -> Book:
         """The book as the market is under faults that are real to all who look."""
+        book = listed.market_book
+        if jump := self.board.find("jump", symbol=listed.symbol):
+            book = moved(book, jump.number("bps"), listed.grid)
         for side in ("bid", "ask"):
             if self.missing_side in (side, "both"):
                 book = without(book, side)
@@ -185,11 +188,14 @@ class Venue(ABC):
         """Look at the market anew; what the streams are to show, and its fault."""
         if not self.is_quiet:
             listed.follow_market()
-        listed.book = self.of_market(listed.market_book)
-        return self.of_stream(listed.book)
+        listed.book = self.of_market(listed)
+        return self.of_stream(listed)
 
-    def of_stream(self, book: Book) -> tuple[Book, str]:
+    def of_stream(self, listed: Listed) -> tuple[Book, str]:
         """The book as streams show it, and the fault that falsified it, if any."""
+        book = listed.book
+        if spike := self.board.find("spike", symbol=listed.symbol):
+            return moved(book, spike.number("bps"), listed.grid), "spike"
         if self.is_crossed and book.bids and book.asks:
             return crossed(book), "crossed"
         return book, ""

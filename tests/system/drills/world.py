@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+from feedhandler.soak import shortened
 from shm_layout import Reader, SegmentError
 from tests.history import Findings, Limits, Span, judge
 from tests.support import (
@@ -39,46 +40,25 @@ WAIT_S: Final = 20_000 * MS
 LIMIT_S: Final = 600.0  # of a world's processes
 NS_PER_MS: Final = 1_000_000
 
-# Deadlines at a tenth of what an operator uses, their order kept. The promise of a
-# dead writer (heartbeat) has its true value, and so have the runner's ticks.
+# Deadlines at a tenth of what an operator uses, their order kept: those of a soak that
+# is shortened as far as it goes, and less where the market of a drill hurries. The
+# promise of a dead writer (heartbeat) and the runner's ticks have their true values.
 SCALED: Final[dict[str, dict[str, Any]]] = {
     "venue": {
+        **{key: floor_ms for key, (floor_ms, _) in shortened.VENUE.items()},
         "fresh_ms": 1_000,
         "stale_ms": 2_500,
-        "first_data_ms": 2_000,
-        "ack_ms": 500,
-        "connect_timeout_ms": 1_000,
-        "read_timeout_ms": 4_000,
-        "backoff_first_ms": 50,
-        "backoff_max_ms": 500,
-        "healthy_ms": 1_000,
         "subscribe_gap_ms": 5,
     },
     "runner": {"liveness_ms": 2_000, "quiet_confirm_ms": 2_000},
     "ladder": {
-        "poll_ms": 100,
-        "resubscribe_ms": 2_000,
-        "reconnect_ms": 6_000,
-        "restart_ms": 9_000,
-        "hung_ms": 1_500,
-        "cooldown_ms": 1_000,
-        "disable_ms": 4_000,
-        "release_ms": 1_000,
+        **shortened.OTHERS["ladder"],
         "term_ms": 200,
         "resubscribes_max": 20,
         "reconnects_max": 20,
         "restarts_max": 20,
-        "window_ms": 20_000,
     },
-    "rest": {
-        "after_ms": 2_500,
-        "poll_ms": 300,
-        "leave_ms": 1_000,
-        "audit_ms": 3_000,
-        "timeout_ms": 1_000,
-        "backoff_first_ms": 200,
-        "backoff_max_ms": 1_000,
-    },
+    "rest": dict(shortened.OTHERS["rest"]),
     "supervisor": {
         "backoff_first_ms": 100,
         "backoff_max_ms": 1_000,
