@@ -155,10 +155,18 @@ def test_stop_command_ends_everything(start_demo: StartDemo) -> None:
     assert "nothing runs" in again.stdout()
 
 
+def states(document: dict[str, Any]) -> set[str]:
+    """Return the states of all processes of a status."""
+    return {row["state"] for row in document["processes"]}
+
+
 def test_killed_supervisor_leaves_no_process_and_a_new_start_takes_over(
     start_demo: StartDemo,
 ) -> None:
     demo = start_demo()
+    wait_until(
+        lambda: states(demo.status()[0]) == {"running"}, 15_000 * MS, "every process"
+    )
     epoch = demo.quote().epoch
     demo.program.kill()
     wait_until(
@@ -167,7 +175,7 @@ def test_killed_supervisor_leaves_no_process_and_a_new_start_takes_over(
     wait_until(lambda: not demo.quote().tradable, 5_000 * MS, "a refused quote")
     document, code = demo.status()
     assert code == 1
-    assert {row["state"] for row in document["processes"]} == {"dead"}
+    assert states(document) == {"dead"}
     assert document["instruments"], "the last quotes are still shown"
     assert not any(row["tradable"] for row in document["instruments"])
     again = start_demo()
