@@ -24,7 +24,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """Return what `-n auto` means: more than cores, because system tests mostly wait."""
+    """Return what `-n auto` means: more than cores, since system tests mostly wait."""
     cores = len(os.sched_getaffinity(0))
     return cores + (cores + 1) // 2
 
