@@ -98,11 +98,12 @@ class Feed:
         if record is None:
             return None
         quote = Quote(record, now_ns, entry.names)
+        bid, ask = quote.bid, quote.ask
         state, reason = verdict.assess_one(
             quote.flags,
             quote.session,
             quote.recv_ns,
-            quote.is_two_sided,
+            bid == bid and ask == ask,  # as `is_two_sided`, without a call
             entry.fresh_ns,
             now_ns,
             writer_beats,
