@@ -110,7 +110,8 @@ class Feed:
             link & _LINK_MASK,
             link >> 32,
         )
-        quote.set_verdict(*self._overlay(entry, quote, state, reason, now_ns))
+        state, reason = self._overlay(entry, quote, state, reason, now_ns)
+        quote.set_verdict(state, reason)
         return quote
 
     def funding(
