@@ -205,8 +205,10 @@ class Host:
             if request.headers.get("Upgrade", "").lower() == "websocket":
                 return await self._handle_stream(request)
             return await self._handle_rest(request)
-        except (web.HTTPException, ConnectionError):
+        except web.HTTPException:
             raise  # the client's doing
+        except ConnectionError:
+            return web.Response(status=503)  # it left meanwhile: goes nowhere
         except Exception as error:
             self._fail(error)
             raise

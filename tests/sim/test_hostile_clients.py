@@ -10,8 +10,10 @@ import socket
 
 import pytest
 import websockets
+from aiohttp import web
 
 from feedhandler.sim import Limits, Simulation
+from feedhandler.sim.connection import reset
 from tests.sim.harness import (
     DEADLINE_S,
     Client,
@@ -189,6 +191,48 @@ def vanish(client: Client) -> None:
     raw: socket.socket = client.stream.transport.get_extra_info("socket")
     raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
     client.stream.transport.abort()
+
+
+def test_client_that_leaves_while_it_is_accepted_is_no_error(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    prepare = web.WebSocketResponse.prepare
+
+    async def leave(stream: web.WebSocketResponse, request: web.BaseRequest) -> object:
+        assert request.transport is not None
+        reset(request.transport)
+        return await prepare(stream, request)
+
+    async def scenario() -> None:
+        async with Simulation() as simulation:
+            with monkeypatch.context() as patch:
+                patch.setattr(web.WebSocketResponse, "prepare", leave)
+                with pytest.raises((ConnectionError, websockets.InvalidMessage)):
+                    await websockets.connect(simulation.addresses[0].ws_url)
+            await serves(simulation)
+            assert not simulation.hosts[0].connections
+
+    asyncio.run(scenario())
+    assert not caplog.records
+
+
+def test_client_that_leaves_within_its_request_is_no_error(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def scenario() -> None:
+        async with Simulation() as simulation:
+            port = int(simulation.addresses[0].rest_url.rsplit(":", 1)[1].split("/")[0])
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(
+                b"POST /info HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n["
+            )
+            await serves(simulation)
+            writer.close()
+            await writer.wait_closed()
+            await serves(simulation)
+
+    asyncio.run(scenario())
+    assert not caplog.records
 
 
 def test_frames_behind_a_delay_are_bounded_too() -> None:
