@@ -87,15 +87,9 @@ class Rule(ABC):
 
     @abstractmethod
     def judge_delta(
-        self,
-        sequence: int = SEQUENCE_NONE,
-        previous: int = SEQUENCE_NONE,
-        first: int = SEQUENCE_NONE,
+        self, sequence: int = SEQUENCE_NONE, previous: int = SEQUENCE_NONE
     ) -> int:
-        """Judge a change that ends at `sequence`.
-
-        `previous` is the step that it says it follows, `first` the first it contains.
-        """
+        """Judge a change that ends at `sequence` and says it follows `previous`."""
 
     def _seen(self, sequence: int) -> int:
         return DUPLICATE if sequence == self.last else REGRESSED
@@ -117,10 +111,7 @@ class SnapshotOnly(Rule):
         return APPLY
 
     def judge_delta(
-        self,
-        sequence: int = SEQUENCE_NONE,
-        previous: int = SEQUENCE_NONE,
-        first: int = SEQUENCE_NONE,
+        self, sequence: int = SEQUENCE_NONE, previous: int = SEQUENCE_NONE
     ) -> int:
         """Refuse: nothing tells what was before the change."""
         return NEED_SNAPSHOT
@@ -151,10 +142,7 @@ class ImageFirst(Rule):
     __slots__ = ()
 
     def judge_delta(
-        self,
-        sequence: int = SEQUENCE_NONE,
-        previous: int = SEQUENCE_NONE,
-        first: int = SEQUENCE_NONE,
+        self, sequence: int = SEQUENCE_NONE, previous: int = SEQUENCE_NONE
     ) -> int:
         """Apply what comes after an image."""
         return APPLY if self.is_following else BEFORE_SNAPSHOT
@@ -171,10 +159,7 @@ class NonceChain(Rule):
     gap_reason = "nonce_gap"
 
     def judge_delta(
-        self,
-        sequence: int = SEQUENCE_NONE,
-        previous: int = SEQUENCE_NONE,
-        first: int = SEQUENCE_NONE,
+        self, sequence: int = SEQUENCE_NONE, previous: int = SEQUENCE_NONE
     ) -> int:
         """Apply what begins where the last step ended."""
         if not self.is_following:
@@ -195,10 +180,7 @@ class SequencePlusOne(Rule):
     __slots__ = ()
 
     def judge_delta(
-        self,
-        sequence: int = SEQUENCE_NONE,
-        previous: int = SEQUENCE_NONE,
-        first: int = SEQUENCE_NONE,
+        self, sequence: int = SEQUENCE_NONE, previous: int = SEQUENCE_NONE
     ) -> int:
         """Apply the next number."""
         if not self.is_following:
@@ -226,10 +208,7 @@ class FrameSequence(Rule):
         return self.judge_delta(sequence)
 
     def judge_delta(
-        self,
-        sequence: int = SEQUENCE_NONE,
-        previous: int = SEQUENCE_NONE,
-        first: int = SEQUENCE_NONE,
+        self, sequence: int = SEQUENCE_NONE, previous: int = SEQUENCE_NONE
     ) -> int:
         """Apply the first frame and each next number."""
         if sequence == self.last + 1 and self.is_following:

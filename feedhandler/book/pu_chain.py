@@ -87,7 +87,10 @@ class PuChain(Rule, Generic[Item]):
         first: int = SEQUENCE_NONE,
         item: Item | None = None,
     ) -> int:
-        """Apply what follows; `item` is what is kept of a change that cannot yet."""
+        """Apply what follows; `item` is what is kept of a change that cannot yet.
+
+        `first` is the first step that the change contains.
+        """
         if not self.is_following:
             return self._keep(sequence, previous, first, item)
         assert not self._kept, "kept changes were not taken after the image"

@@ -14,7 +14,7 @@ import socket
 import struct
 from collections import Counter, deque
 from contextlib import suppress
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from aiohttp import web
 
@@ -42,7 +42,7 @@ class Connection:
     def __init__(
         self,
         number: int,
-        venue: Venue,
+        venue: Venue[Any],
         stream: web.WebSocketResponse,
         transport: asyncio.Transport,
         session: Session,

@@ -11,7 +11,7 @@ import itertools
 import socket
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from aiohttp import WSMsgType, web
 
@@ -47,7 +47,7 @@ class Host:
 
     def __init__(
         self,
-        venue: Venue,
+        venue: Venue[Any],
         truth: Truth,
         counters: Counter[str],
         notify: Callable[[Notice], None],

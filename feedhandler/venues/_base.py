@@ -14,7 +14,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from math import nan
 from pathlib import Path
-from typing import ClassVar, Final, TypeAlias
+from typing import Any, ClassVar, Final, TypeAlias
 
 from msgspec import Struct
 
@@ -276,6 +276,22 @@ def step(text: str | None) -> float:
         return nan if text is None else decimal.price(text)
     except FrameError:
         return nan
+
+
+def part(read: Callable[[Any], float], text: Any, errors: list[FrameError]) -> float:
+    """Read one number of several; NaN for an absent one, and for a bad one's error."""
+    try:
+        return nan if text is None else read(text)
+    except FrameError as error:
+        errors.append(error)
+        return nan
+
+
+def says_something(event: FundingEvent) -> bool:
+    """Tell whether any value of funding is there."""
+    prices = (event.mark_price, event.oracle_price, event.mid_price)
+    values = (event.rate_per_hour, *prices, event.open_interest)
+    return any(value == value for value in values)
 
 
 def next_funding_ns(time_ms: object, wall_ns: int) -> int:

@@ -333,9 +333,9 @@ def _funding(market: Market | None, message: _Mark, wall_ns: int) -> Sequence[Ev
     an empty rate, and is due at zero.
     """
     errors: list[FrameError] = []
-    mark = _part(_reference, message.mark, errors)
-    index = _part(_reference, message.index, errors)
-    rate = _part(decimal.optional, message.rate or None, errors)
+    mark = _base.part(_reference, message.mark, errors)
+    index = _base.part(_reference, message.index, errors)
+    rate = _base.part(decimal.optional, message.rate or None, errors)
     stamp_ns = event_ns(message.sent_ms, MILLISECOND_NS, wall_ns)
     if errors and not (mark == mark or index == index or rate == rate):
         raise errors[0]
@@ -357,17 +357,6 @@ def _funding(market: Market | None, message: _Mark, wall_ns: int) -> Sequence[Ev
         nan,
     )
     return [funding, *(events.RejectEvent(row.reason, row.detail) for row in errors)]
-
-
-def _part(
-    read: Callable[[str | None], float], text: str | None, errors: list[FrameError]
-) -> float:
-    """Return a number, or NaN with an error added."""
-    try:
-        return read(text)
-    except FrameError as error:
-        errors.append(error)
-        return nan
 
 
 def _reference(text: str | None) -> float:
@@ -490,7 +479,7 @@ def _market(row: _MarketRow, interval_ns: int) -> Market:
 
 def _step(text: str) -> float:
     """Return a step; a market does not fall with one that makes no sense."""
-    return _part(_reference, text, [])
+    return _base.part(_reference, text, [])
 
 
 def _perpetual(symbol: str, *, is_usdt: bool = True, **facts: Any) -> Market:

@@ -270,32 +270,17 @@ def _context(raw: Raw, wall_ns: int) -> Sequence[Event]:
     funding = events.FundingEvent(
         data.coin,
         TIME_NONE,
-        _part(decimal.optional, value("funding"), errors),
+        _base.part(decimal.optional, value("funding"), errors),
         interval_ns,
         next_ns,
-        _part(decimal.reference, value("markPx"), errors),
-        _part(decimal.reference, value("oraclePx"), errors),
-        _part(decimal.reference, value("midPx"), errors),
-        _part(decimal.size, value("openInterest"), errors),
+        _base.part(decimal.reference, value("markPx"), errors),
+        _base.part(decimal.reference, value("oraclePx"), errors),
+        _base.part(decimal.reference, value("midPx"), errors),
+        _base.part(decimal.size, value("openInterest"), errors),
     )
-    if not _says_something(funding):
+    if not _base.says_something(funding):
         raise errors[0] if errors else FrameError("missing", "every number")
     return (funding, *(events.RejectEvent(row.reason, row.detail) for row in errors))
-
-
-def _part(read: Callable[[Any], float], text: Any, errors: list[FrameError]) -> float:
-    """Read one number; an absent one and a bad one are NaN."""
-    try:
-        return nan if text is None else read(text)
-    except FrameError as error:
-        errors.append(error)
-        return nan
-
-
-def _says_something(event: events.FundingEvent) -> bool:
-    prices = (event.mark_price, event.oracle_price, event.mid_price)
-    values = (event.rate_per_hour, *prices, event.open_interest)
-    return any(value == value for value in values)
 
 
 def _response(raw: Raw, wall_ns: int) -> Sequence[Event]:

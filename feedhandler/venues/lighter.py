@@ -318,36 +318,21 @@ def _funding(
     """Return what can be used, and a refusal for each part that cannot."""
     errors: list[FrameError] = []
     now_ns = wall_ns if stamp_ns == TIME_NONE else stamp_ns
-    mark = _part(decimal.reference, data.mark_price, errors)
+    mark = _base.part(decimal.reference, data.mark_price, errors)
     funding = events.FundingEvent(
         market_id,
         stamp_ns,
-        _part(decimal.optional, data.current_funding_rate, errors) / 100.0,
+        _base.part(decimal.optional, data.current_funding_rate, errors) / 100.0,
         HOUR_NS,
         (now_ns // HOUR_NS + 1) * HOUR_NS,
         mark,
-        _part(decimal.reference, data.index_price, errors),
-        _part(decimal.reference, data.mid_price, errors),
-        _part(decimal.size, data.open_interest, errors) / mark,
+        _base.part(decimal.reference, data.index_price, errors),
+        _base.part(decimal.reference, data.mid_price, errors),
+        _base.part(decimal.size, data.open_interest, errors) / mark,
     )
-    if errors and not _says_something(funding):
+    if errors and not _base.says_something(funding):
         raise errors[0]
     return (funding, *(events.RejectEvent(row.reason, row.detail) for row in errors))
-
-
-def _part(read: Callable[[Any], float], text: Any, errors: list[FrameError]) -> float:
-    """Read one number; an absent one and a bad one are NaN."""
-    try:
-        return nan if text is None else read(text)
-    except FrameError as error:
-        errors.append(error)
-        return nan
-
-
-def _says_something(event: events.FundingEvent) -> bool:
-    prices = (event.mark_price, event.oracle_price, event.mid_price)
-    values = (event.rate_per_hour, *prices, event.open_interest)
-    return any(value == value for value in values)
 
 
 # An error names its channel, if at all, at its end: `Already Subscribed to : ticker:3`.

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from math import isfinite
+from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
@@ -29,6 +30,8 @@ from tests.conformance import mutate
 from tests.conformance.facts import WALL_NS, Facts, ask_at, bid_at
 from tests.conformance.reading import check_sense
 from tests.conformance.subject import Subject, checked_reason
+
+Item = TypeVar("Item")
 
 KINDS = (BBO, DEPTH)
 NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,31}$")
@@ -192,10 +195,16 @@ def bad_list_of_markets_is_refused(venue: Venue, facts: Facts) -> None:
 
 
 def _listed(venue: Venue, bodies: list[bytes], what: str) -> tuple[list[Market], str]:
+    markets, reason = _parsed(lambda: venue.parse_markets(bodies), what)
+    return markets or [], reason
+
+
+def _parsed(parse: Callable[[], Item], what: str) -> tuple[Item | None, str]:
+    """Return what an answer means, or why it was refused."""
     try:
-        return venue.parse_markets(bodies), ""
+        return parse(), ""
     except FrameError as error:
-        return [], checked_reason(error)
+        return None, checked_reason(error)
     except Exception as error:
         raise AssertionError(f"{what}: {type(error).__name__}: {error}") from error
 
@@ -256,27 +265,19 @@ def funding_answer_is_checked(venue: Venue, facts: Facts) -> None:
 
 def _funded(venue: Venue, market: Market, body: bytes, what: str) -> str:
     """Return why funding was refused; check what is not."""
-    try:
-        event = venue.parse_funding(market, body, WALL_NS)
-    except FrameError as error:
-        return checked_reason(error)
-    except Exception as error:
-        raise AssertionError(f"{what}: {type(error).__name__}: {error}") from error
-    assert event.symbol == market.key, f"{what}: {event}"
-    check_sense([event])
-    return ""
+    event, reason = _parsed(lambda: venue.parse_funding(market, body, WALL_NS), what)
+    if event is not None:
+        assert event.symbol == market.key, f"{what}: {event}"
+        check_sense([event])
+    return reason
 
 
 def _imaged(venue: Venue, market: Market, body: bytes, what: str) -> str:
     """Return why an image was refused; check what is not."""
-    try:
-        image = venue.parse_snapshot(market, body, WALL_NS)
-    except FrameError as error:
-        return checked_reason(error)
-    except Exception as error:
-        raise AssertionError(f"{what}: {type(error).__name__}: {error}") from error
-    _check_image(image, what)
-    return ""
+    image, reason = _parsed(lambda: venue.parse_snapshot(market, body, WALL_NS), what)
+    if image is not None:
+        _check_image(image, what)
+    return reason
 
 
 def _check_image(image: BookEvent, what: str) -> None:
@@ -299,3 +300,14 @@ def _with_wrong_values(body: bytes) -> Iterable[bytes]:
             yield mutate.replaced(document, path, raw)
         if path and isinstance(path[-1], str):
             yield mutate.removed(document, path)
+
+
+# All that ask for the venue's facts.
+OF_FACTS: Final = (
+    streams_are_declared,
+    markets_are_named_by_the_rule,
+    bad_list_of_markets_is_refused,
+    image_is_that_of_the_market,
+    bad_image_is_refused,
+    funding_answer_is_checked,
+)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from typing import Final
 
 from feedhandler.events import (
     FLAG_LOCKED,
@@ -307,3 +308,27 @@ def damaged_frame_is_never_published_crossed(make: Make, kind: str) -> None:
         check_publishable(driven.published)
         for row in driven.published:
             assert getattr(row, "symbol", driven.symbol) == driven.symbol, row
+
+
+# Held of sessions of each kind, called with it.
+OF_EACH_KIND: Final = (
+    quotes_are_published_as_they_come,
+    newer_is_never_followed_by_older,
+    crossed_quote_is_dropped_then_doubted,
+    locked_quote_is_published_as_such,
+    answer_nobody_asked_for_is_counted,
+    only_data_keeps_a_session,
+    liveness_keeps_a_quiet_market,
+    refused_market_costs_only_itself,
+    refused_quotes_end_the_session,
+    stranger_is_no_data,
+    bad_frame_is_counted_and_the_session_goes_on,
+    damaged_frame_is_never_published_crossed,
+)
+# Held once, of every venue and of those whose books have changes.
+OF_VENUES: Final = (second_image_replaces_the_book, trade_is_published_once)
+OF_CHANGES: Final = (
+    lost_change_is_told_before_anything_else,
+    refused_change_is_a_lost_one,
+    change_without_an_image_is_no_quote,
+)

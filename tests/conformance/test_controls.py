@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -37,14 +38,13 @@ def of_frames(claim: Callable[..., None], venue: Venue, file: str = "") -> None:
             claim(subject, case, **more)
 
 
-def of_sessions(claim: Callable[..., None], venue: Venue, *kinds: str) -> None:
-    def make(
-        kind: str, *, bases: Sequence[str] = ("BTC",), is_answered: bool = True
-    ) -> Driven:
-        return Driven(venue, FACTS, kind, bases=bases, is_answered=is_answered)
-
-    for kind in kinds or ((),):
-        claim(make, *([kind] if kind else []))
+def of_sessions(claim: Callable[..., None], venue: Venue) -> None:
+    make = partial(Driven, venue, FACTS)
+    if claim in on.OF_EACH_KIND:
+        claim(make, BBO)
+        claim(make, DEPTH)
+    else:
+        claim(make)
 
 
 # Those whose names leave no room for what they are shown.
@@ -70,33 +70,7 @@ FRAMES = (
     claims.wrong_word_is_no_data,
     claims.long_text_costs_no_more_than_its_length,
 )
-SESSIONS: dict[Callable[..., None], tuple[str, ...]] = {
-    on.quotes_are_published_as_they_come: (BBO, DEPTH),
-    on.newer_is_never_followed_by_older: (BBO, DEPTH),
-    on.lost_change_is_told_before_anything_else: (),
-    on.refused_change_is_a_lost_one: (),
-    on.change_without_an_image_is_no_quote: (),
-    on.second_image_replaces_the_book: (),
-    on.crossed_quote_is_dropped_then_doubted: (BBO, DEPTH),
-    on.locked_quote_is_published_as_such: (BBO, DEPTH),
-    on.answer_nobody_asked_for_is_counted: (BBO, DEPTH),
-    on.only_data_keeps_a_session: (BBO, DEPTH),
-    on.liveness_keeps_a_quiet_market: (BBO, DEPTH),
-    on.refused_market_costs_only_itself: (BBO, DEPTH),
-    on.refused_quotes_end_the_session: (BBO, DEPTH),
-    on.trade_is_published_once: (),
-    on.stranger_is_no_data: (BBO, DEPTH),
-    on.bad_frame_is_counted_and_the_session_goes_on: (BBO, DEPTH),
-    on.damaged_frame_is_never_published_crossed: (BBO, DEPTH),
-}
-DECLARED = (
-    declared.streams_are_declared,
-    declared.markets_are_named_by_the_rule,
-    declared.bad_list_of_markets_is_refused,
-    declared.image_is_that_of_the_market,
-    declared.bad_image_is_refused,
-    declared.funding_answer_is_checked,
-)
+SESSIONS = (*on.OF_EACH_KIND, *on.OF_VENUES, *on.OF_CHANGES)
 
 
 def hold(claim: Callable[..., None], venue: Venue) -> None:
@@ -104,17 +78,17 @@ def hold(claim: Callable[..., None], venue: Venue) -> None:
     if claim in FRAMES:
         of_frames(claim, venue)
     elif claim in SESSIONS:
-        of_sessions(claim, venue, *SESSIONS[claim])
-    elif claim in DECLARED:
+        of_sessions(claim, venue)
+    elif claim in declared.OF_FACTS:
         claim(venue, FACTS)
     else:
         claim(venue, "template")
 
 
-EVERY = (*FRAMES, *SESSIONS, *DECLARED, declared.limits_are_declared)
+EVERY = (*FRAMES, *SESSIONS, *declared.OF_FACTS, declared.limits_are_declared)
 
 
-@pytest.mark.parametrize("claim", EVERY, ids=lambda claim: claim.__name__)
+@pytest.mark.parametrize("claim", EVERY)
 def test_claim_holds_for_the_template(claim: Callable[..., None]) -> None:
     hold(claim, VENUE)
 
@@ -149,7 +123,7 @@ WRONG: list[tuple[Callable[..., None], Venue, str]] = [
     (BAD_VALUE, decoding(wrong.naive_but_refusing), "symbol=None"),
     (BAD_VALUE, decoding(wrong.without_levels), "lost levels"),
     (BAD_VALUE, decoding(wrong.one_sided), "text nan at .*bid=nan"),
-    (BAD_VALUE, decoding(wrong.uncounted), "uncounted"),
+    (BAD_VALUE, decoding(wrong.last_good_bid), "uncounted"),
     (BAD_VALUE, saying(wrong.zero_for_absent), "bid=0.0"),
     (BAD_VALUE, decoding(wrong.taking_literals), "literal NaN"),
     (claims.missing_key_is_never_filled, decoding(wrong.naive_but_refusing), "twice"),

@@ -1,12 +1,17 @@
-"""What every venue declares: limits, streams, names of markets, and images by REST."""
+"""What every venue declares: limits, streams, names of markets, and images by REST.
+
+The claims are told in `declared_claims`.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
-from feedhandler.venues._base import load_venue, venue_names
-from tests.conformance import declared_claims
-from tests.conformance.facts import facts_of
+from feedhandler.venues._base import Venue, load_venue, venue_names
+from tests.conformance.declared_claims import OF_FACTS, limits_are_declared
+from tests.conformance.facts import Facts, facts_of
 
 every_venue = pytest.mark.parametrize("name", venue_names())
 
@@ -17,34 +22,12 @@ def test_there_are_venues_to_look_at() -> None:
 
 @every_venue
 def test_limits_are_declared(name: str) -> None:
-    declared_claims.limits_are_declared(load_venue(name), name)
+    limits_are_declared(load_venue(name), name)
 
 
 @every_venue
-def test_streams_are_declared(name: str) -> None:
-    declared_claims.streams_are_declared(load_venue(name), facts_of(name))
-
-
-@every_venue
-def test_markets_are_named_by_the_rule(name: str) -> None:
-    declared_claims.markets_are_named_by_the_rule(load_venue(name), facts_of(name))
-
-
-@every_venue
-def test_bad_list_of_markets_is_refused(name: str) -> None:
-    declared_claims.bad_list_of_markets_is_refused(load_venue(name), facts_of(name))
-
-
-@every_venue
-def test_image_is_that_of_the_market(name: str) -> None:
-    declared_claims.image_is_that_of_the_market(load_venue(name), facts_of(name))
-
-
-@every_venue
-def test_bad_image_is_refused(name: str) -> None:
-    declared_claims.bad_image_is_refused(load_venue(name), facts_of(name))
-
-
-@every_venue
-def test_funding_answer_is_checked(name: str) -> None:
-    declared_claims.funding_answer_is_checked(load_venue(name), facts_of(name))
+@pytest.mark.parametrize("claim", OF_FACTS)
+def test_claim_about_declarations_holds(
+    claim: Callable[[Venue, Facts], None], name: str
+) -> None:
+    claim(load_venue(name), facts_of(name))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
+from collections.abc import Callable
 
 import pytest
 
@@ -120,35 +121,19 @@ def test_crowd_of_unknown_fields_changes_nothing(name: str) -> None:
 
 
 @json_frame
-def test_order_of_levels_changes_nothing(case: Case) -> None:
-    claims.order_of_levels_changes_nothing(subject_of(case), case)
-
-
-@json_frame
-def test_unknown_field_changes_nothing(case: Case) -> None:
-    claims.unknown_field_changes_nothing(subject_of(case), case)
-
-
-@json_frame
-def test_bad_value_is_never_published(case: Case) -> None:
-    claims.bad_value_is_never_published(subject_of(case), case)
-
-
-@json_frame
-def test_missing_key_is_never_filled(case: Case) -> None:
-    claims.missing_key_is_never_filled(subject_of(case), case)
-
-
-@json_frame
-def test_wrong_time_is_absent_or_refused(case: Case) -> None:
-    claims.wrong_time_is_absent_or_refused(subject_of(case), case)
-
-
-@json_frame
-def test_wrong_word_is_no_data(case: Case) -> None:
-    claims.wrong_word_is_no_data(subject_of(case), case)
-
-
-@json_frame
-def test_long_text_costs_no_more_than_its_length(case: Case) -> None:
-    claims.long_text_costs_no_more_than_its_length(subject_of(case), case)
+@pytest.mark.parametrize(
+    "claim",
+    [
+        claims.order_of_levels_changes_nothing,
+        claims.unknown_field_changes_nothing,
+        claims.bad_value_is_never_published,
+        claims.missing_key_is_never_filled,
+        claims.wrong_time_is_absent_or_refused,
+        claims.wrong_word_is_no_data,
+        claims.long_text_costs_no_more_than_its_length,
+    ],
+)
+def test_claim_about_json_holds(
+    claim: Callable[[Subject, Case], None], case: Case
+) -> None:
+    claim(subject_of(case), case)

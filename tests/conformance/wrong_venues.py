@@ -115,18 +115,6 @@ def taking_literals(frame: Frame, wall_ns: int) -> Sequence[Event]:
     return decode(json.dumps(row).replace("NaN", "null") if row else frame, wall_ns)
 
 
-def uncounted(frame: Frame, wall_ns: int) -> Sequence[Event]:
-    """Put the last good bid where one cannot be read."""
-    try:
-        return decode(frame, wall_ns)
-    except FrameError:
-        row = _parsed(frame)
-        if row.get("channel") != "quote":
-            raise
-        bid = ["84050.1", "0.25000"]
-        return decode(json.dumps({**row, "bid": bid}), wall_ns)
-
-
 def raising(frame: Frame, wall_ns: int) -> Sequence[Event]:
     """Let the parser's own exception out."""
     try:
@@ -186,19 +174,6 @@ def slow(frame: Frame, wall_ns: int) -> Sequence[Event]:
     return decode(frame, wall_ns)
 
 
-def without_levels(frame: Frame, wall_ns: int) -> Sequence[Event]:
-    """Leave bad levels out of a change, uncounted."""
-    try:
-        return decode(frame, wall_ns)
-    except FrameError:
-        row = _parsed(frame)
-        if row.get("channel") != "book":
-            raise
-        for side in ("bids", "asks"):
-            row[side] = []
-        return decode(json.dumps(row), wall_ns)
-
-
 def emptied(frame: Frame, wall_ns: int) -> Sequence[Event]:
     """Keep the number of a change that cannot be read, and nothing else of it."""
     try:
@@ -211,15 +186,24 @@ def emptied(frame: Frame, wall_ns: int) -> Sequence[Event]:
         return (RejectEvent(error.reason, error.detail), step)
 
 
-def one_sided(frame: Frame, wall_ns: int) -> Sequence[Event]:
-    """Call a side absent whose number cannot be read."""
-    try:
-        return decode(frame, wall_ns)
-    except FrameError:
-        row = _parsed(frame)
-        if row.get("channel") != "quote":
-            raise
-        return decode(json.dumps({**row, "bid": None}), wall_ns)
+def patched(channel: str, **good: object) -> Decode:
+    """Return a decoder that puts these values into a frame that it cannot read."""
+
+    def wrong(frame: Frame, wall_ns: int) -> Sequence[Event]:
+        try:
+            return decode(frame, wall_ns)
+        except FrameError:
+            row = _parsed(frame)
+            if row.get("channel") != channel:
+                raise
+            return decode(json.dumps({**row, **good}), wall_ns)
+
+    return wrong
+
+
+last_good_bid = patched("quote", bid=["84050.1", "0.25000"])
+without_levels = patched("book", bids=[], asks=[])
+one_sided = patched("quote", bid=None)
 
 
 def _parsed(frame: Frame) -> dict[str, Any]:

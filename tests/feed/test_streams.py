@@ -309,7 +309,7 @@ def test_feed_over_paths_publishes_what_was_sent_and_survives(
 def test_bundle_hands_over_to_another_before_its_limit(
     instance: str, programs: Programs
 ) -> None:
-    with feeding_by_paths(instance, programs, session_limit_ms=1_500) as (venue, feed):
+    with feeding_by_paths(instance, programs, session_limit_ms=4_000) as (venue, feed):
         feed.wait(lambda: feed.is_live(0) and feed.is_live(1), "both markets")
         feed.wait(lambda: feed.count("reconnects.session_timeout") > 0, "a handover")
         assert feed.reader.owner().link == LINK_UP

@@ -54,8 +54,8 @@ def test_file_runs_what_start_runs_with_one_set_of_rules() -> None:
     assert sorted(members) == sorted(found)
 
 
-def wait_anew(group: Group, role: str, pid: int) -> int:
-    """Wait for another process of a role than `pid`, with everything whole again."""
+def wait_process(group: Group, role: str, pid: int) -> int:
+    """Wait for another process of a role than `pid`."""
 
     def find() -> int:
         row = group.process(role)
@@ -63,9 +63,14 @@ def wait_anew(group: Group, role: str, pid: int) -> int:
         return int(row["pid"]) if is_new else 0
 
     try:
-        found = wait_until(find, 30_000 * MS, f"another {role}")
+        return wait_until(find, 30_000 * MS, f"another {role}")
     except AssertionError as error:
         raise AssertionError(f"{error}\n{group.status()}\n{group.logs()}") from None
+
+
+def wait_anew(group: Group, role: str, pid: int) -> int:
+    """Wait for another process of a role than `pid`, with everything whole again."""
+    found = wait_process(group, role, pid)
     group.wait_whole()
     return found
 
@@ -117,4 +122,5 @@ def test_processes_of_a_killed_supervisord_are_ended_by_the_next_one(
     assert group.process(FEED)["state"] == "running", "nothing depends on supervisord"
     group.start()
     for role, pid in pids.items():
-        assert wait_anew(group, role, pid) != pid
+        wait_process(group, role, pid)
+    group.wait_whole()

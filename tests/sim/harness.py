@@ -11,7 +11,7 @@ import contextlib
 import json
 import socket
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,8 @@ DEADLINE_S = 5000 * MS
 FRAMES = ROOT / "tests/venues/hyperliquid/frames"
 RECORDING = FRAMES / "ws_recording_btc_20250126.jsonl"
 HELLO = "Websocket connection established."
+LIVELY = 20.0  # times as fast as a normal market, so that no test waits for long
+FAST = {"l2Book": 0.05, "l2Book:fast": 0.02, "activeAssetCtx": 0.05, "allMids": 0.05}
 
 Json = dict[str, Any]
 
@@ -134,6 +136,19 @@ async def connect(simulation: Simulation) -> AsyncIterator[Client]:
         yield client
 
 
+Scenario = Callable[[Simulation, Client], Awaitable[None]]
+
+
+def play(scenario: Scenario, **options: Any) -> None:
+    """Run a scenario with a simulation and a client of its first venue."""
+
+    async def run() -> None:
+        async with Simulation(**options) as simulation, connect(simulation) as client:
+            await scenario(simulation, client)
+
+    asyncio.run(run())
+
+
 @contextlib.asynccontextmanager
 async def open_stream(url: str, **options: Any) -> AsyncIterator[Client]:
     stream = await websockets.connect(
@@ -182,3 +197,12 @@ def touch(data: Json) -> tuple[Any, Any]:
 
 def recorded_messages(path: Path = RECORDING) -> list[Json]:
     return [json.loads(line)["msg"] for line in path.read_text().splitlines()]
+
+
+def shape(value: Any) -> Any:
+    """The keys and types of a JSON value; one row stands for all of a list."""
+    if isinstance(value, dict):
+        return {key: shape(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [shape(value[0])] if value else []
+    return type(value).__name__

@@ -14,11 +14,9 @@ import websockets
 
 from feedhandler.sim import VENUE_NAMES, Simulation
 from feedhandler.sim.venues import load
-from tests.sim.harness import DEADLINE_S, Client, open_stream
+from tests.sim.harness import DEADLINE_S, LIVELY, Client, open_stream
 from tests.sim.speakers import SPEAKERS, Frame, Json, Speaker
 from tests.support import wait_until_async
-
-LIVELY = 20.0
 
 every_venue = pytest.mark.parametrize("venue", VENUE_NAMES)
 

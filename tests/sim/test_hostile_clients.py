@@ -20,6 +20,7 @@ from tests.sim.harness import (
     connect,
     deaf_socket,
     open_stream,
+    play,
     post,
 )
 from tests.support import MS, wait_until_async
@@ -40,39 +41,33 @@ async def serves(simulation: Simulation) -> None:
 
 
 def test_client_that_never_reads_is_cut_while_others_go_on() -> None:
-    async def scenario() -> None:
-        async with (
-            Simulation(rate=20.0, limits=SMALL) as simulation,
-            connect(simulation) as healthy,
-        ):
-            (address,) = simulation.addresses
-            await healthy.subscribe("bbo", "BTC")
-            (first,) = simulation.hosts[0].connections
-            raw = deaf_socket(address)
-            async with open_stream(address.ws_url, sock=raw, max_queue=1) as deaf:
-                # Once subscribed it is not read from any more.
-                for coin in ("BTC", "ETH", "SOL", "HYPE"):
-                    for kind in ("bbo", "trades", "l2Book"):
-                        await deaf.subscribe(kind, coin)
-                simulation.inject("burst(rate=20)")
-                connections = simulation.hosts[0].connections
-                longest = 0
-                async with asyncio.timeout(DEADLINE_S):
-                    while simulation.counters["overflows"] == 0:
-                        await healthy.next("bbo")
-                        longest = max(
-                            [longest, *(one.queue_frames for one in connections)]
-                        )
-                await wait_until_async(
-                    lambda: connections == {first}, DEADLINE_S, "the slow one's end"
-                )
-                assert longest <= SMALL.queue_frames_max
-                simulation.clear()
-                for _ in range(20):
+    async def scenario(simulation: Simulation, healthy: Client) -> None:
+        (address,) = simulation.addresses
+        await healthy.subscribe("bbo", "BTC")
+        (first,) = simulation.hosts[0].connections
+        raw = deaf_socket(address)
+        async with open_stream(address.ws_url, sock=raw, max_queue=1) as deaf:
+            # Once subscribed it is not read from any more.
+            for coin in ("BTC", "ETH", "SOL", "HYPE"):
+                for kind in ("bbo", "trades", "l2Book"):
+                    await deaf.subscribe(kind, coin)
+            simulation.inject("burst(rate=20)")
+            connections = simulation.hosts[0].connections
+            longest = 0
+            async with asyncio.timeout(DEADLINE_S):
+                while simulation.counters["overflows"] == 0:
                     await healthy.next("bbo")
-            assert simulation.counters["overflows"] == 1
+                    longest = max([longest, *(one.queue_frames for one in connections)])
+            await wait_until_async(
+                lambda: connections == {first}, DEADLINE_S, "the slow one's end"
+            )
+            assert longest <= SMALL.queue_frames_max
+            simulation.clear()
+            for _ in range(20):
+                await healthy.next("bbo")
+        assert simulation.counters["overflows"] == 1
 
-    asyncio.run(scenario())
+    play(scenario, rate=20.0, limits=SMALL)
 
 
 @pytest.mark.parametrize(
@@ -93,16 +88,15 @@ def test_client_that_never_reads_is_cut_while_others_go_on() -> None:
     ids=range(11),
 )
 def test_nonsense_is_answered_and_survived(nonsense: str | bytes) -> None:
-    async def scenario() -> None:
-        async with Simulation() as simulation, connect(simulation) as client:
-            await client.frame()
-            await client.stream.send(nonsense)
-            answer = await client.message()
-            assert answer["channel"] in ("error", "pong")
-            await client.ping()
-            await serves(simulation)
+    async def scenario(simulation: Simulation, client: Client) -> None:
+        await client.frame()
+        await client.stream.send(nonsense)
+        answer = await client.message()
+        assert answer["channel"] in ("error", "pong")
+        await client.ping()
+        await serves(simulation)
 
-    asyncio.run(scenario())
+    play(scenario)
 
 
 def test_huge_frame_ends_its_own_stream_only() -> None:
@@ -136,19 +130,14 @@ def test_huge_body_is_refused() -> None:
 
 
 def test_flood_of_requests_is_limited_and_survived() -> None:
-    async def scenario() -> None:
-        limits = Limits(requests_per_minute=50)
-        async with (
-            Simulation(limits=limits) as simulation,
-            connect(simulation) as client,
-        ):
-            for _ in range(200):
-                await client.send({"method": "ping"})
-            text = "Cannot send more than 2000 messages per minute."
-            await client.next("error", lambda data: data == text)
-            assert len(client.of_channel("pong")) == 50
+    async def scenario(simulation: Simulation, client: Client) -> None:
+        for _ in range(200):
+            await client.send({"method": "ping"})
+        text = "Cannot send more than 2000 messages per minute."
+        await client.next("error", lambda data: data == text)
+        assert len(client.of_channel("pong")) == 50
 
-    asyncio.run(scenario())
+    play(scenario, limits=Limits(requests_per_minute=50))
 
 
 def test_raw_bytes_instead_of_http_are_survived() -> None:
@@ -236,19 +225,15 @@ def test_client_that_leaves_within_its_request_is_no_error(
 
 
 def test_frames_behind_a_delay_are_bounded_too() -> None:
-    async def scenario() -> None:
-        async with (
-            Simulation(rate=50.0, limits=SMALL) as simulation,
-            connect(simulation) as client,
-        ):
-            simulation.inject("delay(ms=60000)")
-            simulation.inject("burst(rate=20)")
-            for coin in ("BTC", "ETH", "SOL"):
-                await client.subscribe("bbo", coin)
-            await client.ended()
-            assert simulation.counters["overflows"] == 1
+    async def scenario(simulation: Simulation, client: Client) -> None:
+        simulation.inject("delay(ms=60000)")
+        simulation.inject("burst(rate=20)")
+        for coin in ("BTC", "ETH", "SOL"):
+            await client.subscribe("bbo", coin)
+        await client.ended()
+        assert simulation.counters["overflows"] == 1
 
-    asyncio.run(scenario())
+    play(scenario, rate=50.0, limits=SMALL)
 
 
 def test_slow_stop_of_a_deaf_client_is_bounded() -> None:

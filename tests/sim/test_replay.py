@@ -18,6 +18,7 @@ from tests.sim.harness import (
     Client,
     connect,
     info,
+    play,
     recorded_messages,
     touch,
 )
@@ -50,17 +51,13 @@ def test_recording_in_the_repository_is_whole() -> None:
 
 
 def test_replay_yields_exactly_the_recorded_frames_in_order() -> None:
-    async def scenario() -> None:
-        async with (
-            Simulation(replay=RECORDING, replay_speed=SPEED) as simulation,
-            connect(simulation) as client,
-        ):
-            found = await receive(client, COUNT, "l2Book", "trades")
-            assert found == recorded_messages()
-            await client.ping()
-            assert client.of_channel("bbo") == []
+    async def scenario(simulation: Simulation, client: Client) -> None:
+        found = await receive(client, COUNT, "l2Book", "trades")
+        assert found == recorded_messages()
+        await client.ping()
+        assert client.of_channel("bbo") == []
 
-    asyncio.run(scenario())
+    play(scenario, replay=RECORDING, replay_speed=SPEED)
 
 
 def test_replay_keeps_the_recorded_timing() -> None:
@@ -147,54 +144,46 @@ def without_times(messages: list[Any]) -> list[Any]:
 
 
 def test_replay_waits_for_its_first_subscriber_and_truth_matches() -> None:
-    async def scenario() -> None:
-        async with (
-            Simulation(replay=RECORDING, replay_speed=SPEED) as simulation,
-            connect(simulation) as client,
-        ):
-            await client.subscribe("bbo", "ETH")
-            await client.next("bbo")
-            assert simulation.truth.entries(symbol="BTC") == []
-            found = await receive(client, 46, "l2Book")
-            entries = simulation.truth.entries(symbol="BTC", channel="l2Book")
-            for message, entry in zip(found, entries, strict=True):
-                bid, ask = touch(message["data"])
-                told = (bid["px"], bid["sz"], ask["px"], ask["sz"])
-                assert entry.top[:4] == told
-                assert entry.top.event_ms == message["data"]["time"]
+    async def scenario(simulation: Simulation, client: Client) -> None:
+        await client.subscribe("bbo", "ETH")
+        await client.next("bbo")
+        assert simulation.truth.entries(symbol="BTC") == []
+        found = await receive(client, 46, "l2Book")
+        entries = simulation.truth.entries(symbol="BTC", channel="l2Book")
+        for message, entry in zip(found, entries, strict=True):
+            bid, ask = touch(message["data"])
+            told = (bid["px"], bid["sz"], ask["px"], ask["sz"])
+            assert entry.top[:4] == told
+            assert entry.top.event_ms == message["data"]["time"]
 
-    asyncio.run(scenario())
+    play(scenario, replay=RECORDING, replay_speed=SPEED)
 
 
 def test_quotes_and_rest_tell_the_recorded_prices() -> None:
     messages = [one for one in recorded_messages() if one["channel"] == "l2Book"]
     touches = [touch(message["data"]) for message in messages]
 
-    async def scenario() -> None:
-        async with (
-            Simulation(replay=RECORDING, replay_speed=SPEED) as simulation,
-            connect(simulation) as client,
+    async def scenario(simulation: Simulation, client: Client) -> None:
+        (address,) = simulation.addresses
+        book = await info(address, "l2Book", coin="BTC")
+        assert book["levels"] == [[], []]
+        await client.subscribe("bbo", "BTC")
+        while not client.of_channel("bbo") or (
+            touch(client.of_channel("bbo")[-1]) != touches[-1]
         ):
-            (address,) = simulation.addresses
-            book = await info(address, "l2Book", coin="BTC")
-            assert book["levels"] == [[], []]
-            await client.subscribe("bbo", "BTC")
-            while not client.of_channel("bbo") or (
-                touch(client.of_channel("bbo")[-1]) != touches[-1]
-            ):
-                data = await client.next("bbo")
-                assert touch(data) in touches
-            book = await info(address, "l2Book", coin="BTC")
-            recorded = messages[-1]["data"]
-            assert book["levels"] == recorded["levels"]
-            assert book["time"] <= recorded["time"]
-            mids = await info(address, "allMids")
-            assert mids["BTC"].startswith("105")
-            await client.subscribe("activeAssetCtx", "BTC")
-            context = await client.next("activeAssetCtx")
-            assert context["ctx"]["markPx"].startswith("105")
+            data = await client.next("bbo")
+            assert touch(data) in touches
+        book = await info(address, "l2Book", coin="BTC")
+        recorded = messages[-1]["data"]
+        assert book["levels"] == recorded["levels"]
+        assert book["time"] <= recorded["time"]
+        mids = await info(address, "allMids")
+        assert mids["BTC"].startswith("105")
+        await client.subscribe("activeAssetCtx", "BTC")
+        context = await client.next("activeAssetCtx")
+        assert context["ctx"]["markPx"].startswith("105")
 
-    asyncio.run(scenario())
+    play(scenario, replay=RECORDING, replay_speed=SPEED)
 
 
 def test_late_subscriber_gets_the_latest_recorded_image_at_once() -> None:
@@ -212,16 +201,12 @@ def test_late_subscriber_gets_the_latest_recorded_image_at_once() -> None:
 
 
 def test_faults_apply_to_recorded_frames() -> None:
-    async def scenario() -> None:
-        async with (
-            Simulation(replay=RECORDING, replay_speed=SPEED) as simulation,
-            connect(simulation) as client,
-        ):
-            simulation.inject("mute(channel=trades)")
-            await receive(client, 46, "l2Book", "trades")
-            assert client.of_channel("trades") == []
+    async def scenario(simulation: Simulation, client: Client) -> None:
+        simulation.inject("mute(channel=trades)")
+        await receive(client, 46, "l2Book", "trades")
+        assert client.of_channel("trades") == []
 
-    asyncio.run(scenario())
+    play(scenario, replay=RECORDING, replay_speed=SPEED)
 
 
 @pytest.mark.parametrize(

@@ -11,18 +11,18 @@ import pytest
 from feedhandler.sim import Entry, FaultError, Limits, Simulation
 from feedhandler.sim.truth import Top, Truth
 from tests.sim.harness import (
+    FAST,
     HELLO,
+    LIVELY,
     Client,
     connect,
     info,
     open_stream,
+    play,
     post,
     touch,
 )
 from tests.support import MS, free_port, wait_until_async
-
-LIVELY = 20.0
-FAST = {"l2Book": 0.05, "l2Book:fast": 0.02, "activeAssetCtx": 0.05, "allMids": 0.05}
 
 
 def sent_to(client: Client, channel: str) -> list[tuple[object, ...]]:
@@ -63,59 +63,50 @@ def test_given_port_is_taken_and_a_taken_one_is_an_error() -> None:
 
 
 def test_every_channel_flows() -> None:
-    async def scenario() -> None:
-        async with (
-            Simulation(rate=LIVELY, cadence=FAST) as simulation,
-            connect(simulation) as client,
-        ):
-            assert await client.frame() == HELLO
-            for kind in ("bbo", "l2Book", "trades", "activeAssetCtx"):
-                await client.subscribe(kind, "BTC")
-            await client.subscribe("allMids")
-            for channel in ("bbo", "l2Book", "trades", "activeAssetCtx", "allMids"):
-                for _ in range(3):
-                    assert await client.next(channel)
+    async def scenario(simulation: Simulation, client: Client) -> None:
+        assert await client.frame() == HELLO
+        for kind in ("bbo", "l2Book", "trades", "activeAssetCtx"):
+            await client.subscribe(kind, "BTC")
+        await client.subscribe("allMids")
+        for channel in ("bbo", "l2Book", "trades", "activeAssetCtx", "allMids"):
+            for _ in range(3):
+                assert await client.next(channel)
 
-    asyncio.run(scenario())
+    play(scenario, rate=LIVELY, cadence=FAST)
 
 
 def test_unsubscribed_channel_falls_silent() -> None:
-    async def scenario() -> None:
-        async with (
-            Simulation(rate=LIVELY) as simulation,
-            connect(simulation) as client,
-        ):
-            await client.subscribe("bbo", "BTC")
-            await client.subscribe("bbo", "ETH")
-            await client.next("bbo", lambda data: data["coin"] == "BTC")
-            await client.unsubscribe("bbo", "BTC")
-            await client.next(
-                "subscriptionResponse", lambda data: data["method"] == "unsubscribe"
-            )
-            seen = len(client.frames)
-            for _ in range(20):
-                await client.next("bbo")
-            late = client.frames[seen:]
-            assert not [frame for frame in late if '"coin":"BTC"' in str(frame)]
+    async def scenario(simulation: Simulation, client: Client) -> None:
+        await client.subscribe("bbo", "BTC")
+        await client.subscribe("bbo", "ETH")
+        await client.next("bbo", lambda data: data["coin"] == "BTC")
+        await client.unsubscribe("bbo", "BTC")
+        await client.next(
+            "subscriptionResponse", lambda data: data["method"] == "unsubscribe"
+        )
+        seen = len(client.frames)
+        for _ in range(20):
+            await client.next("bbo")
+        late = client.frames[seen:]
+        assert not [frame for frame in late if '"coin":"BTC"' in str(frame)]
 
-    asyncio.run(scenario())
+    play(scenario, rate=LIVELY)
 
 
 def test_rest_tells_the_same_book_as_the_stream() -> None:
-    async def scenario() -> None:
-        async with Simulation(rate=1.0) as simulation, connect(simulation) as client:
-            (address,) = simulation.addresses
-            simulation.inject("quiet")
-            await client.subscribe("bbo", "SOL")
-            data = await client.next("bbo")
-            book = await info(address, "l2Book", coin="SOL")
-            assert touch(book) == touch(data)
-            mids = await info(address, "allMids")
-            bid, ask = touch(data)
-            middle = (float(bid["px"]) + float(ask["px"])) / 2
-            assert float(mids["SOL"]) == pytest.approx(middle)
+    async def scenario(simulation: Simulation, client: Client) -> None:
+        (address,) = simulation.addresses
+        simulation.inject("quiet")
+        await client.subscribe("bbo", "SOL")
+        data = await client.next("bbo")
+        book = await info(address, "l2Book", coin="SOL")
+        assert touch(book) == touch(data)
+        mids = await info(address, "allMids")
+        bid, ask = touch(data)
+        middle = (float(bid["px"]) + float(ask["px"])) / 2
+        assert float(mids["SOL"]) == pytest.approx(middle)
 
-    asyncio.run(scenario())
+    play(scenario, rate=1.0)
 
 
 def test_rest_errors_are_those_of_the_venue() -> None:
@@ -134,20 +125,15 @@ def test_rest_errors_are_those_of_the_venue() -> None:
 
 
 def test_connections_are_limited() -> None:
-    async def scenario() -> None:
-        limits = Limits(connections_max=1)
-        async with (
-            Simulation(limits=limits) as simulation,
-            connect(simulation) as client,
-        ):
-            await client.ping()
-            with pytest.raises(Exception, match="HTTP 429"):
-                async with connect(simulation):
-                    pass
-            await client.ping()
-            assert simulation.counters["refused"] == 1
+    async def scenario(simulation: Simulation, client: Client) -> None:
+        await client.ping()
+        with pytest.raises(Exception, match="HTTP 429"):
+            async with connect(simulation):
+                pass
+        await client.ping()
+        assert simulation.counters["refused"] == 1
 
-    asyncio.run(scenario())
+    play(scenario, limits=Limits(connections_max=1))
 
 
 def test_new_connections_are_limited_in_any_minute() -> None:
@@ -165,61 +151,50 @@ def test_new_connections_are_limited_in_any_minute() -> None:
 
 
 def test_socket_that_was_sent_nothing_is_closed() -> None:
-    async def scenario() -> None:
-        limits = Limits(silence_s=200 * MS)
-        async with (
-            Simulation(limits=limits) as simulation,
-            connect(simulation) as client,
-        ):
-            ending = await client.ended()
-            assert ending.rcvd is not None
-            assert ending.rcvd.code == 1000
-            assert client.frames == [HELLO]
-            assert simulation.counters["closed_silent"] == 1
+    async def scenario(simulation: Simulation, client: Client) -> None:
+        ending = await client.ended()
+        assert ending.rcvd is not None
+        assert ending.rcvd.code == 1000
+        assert client.frames == [HELLO]
+        assert simulation.counters["closed_silent"] == 1
 
-    asyncio.run(scenario())
+    play(scenario, limits=Limits(silence_s=200 * MS))
 
 
 def test_pings_keep_a_quiet_socket_open() -> None:
-    async def scenario() -> None:
-        limits = Limits(silence_s=200 * MS)
-        async with (
-            Simulation(limits=limits) as simulation,
-            connect(simulation) as client,
-        ):
-            loop = asyncio.get_running_loop()
-            start_s = loop.time()
-            while loop.time() < start_s + 600 * MS:
-                await client.ping()
-                await asyncio.sleep(20 * MS)
-            assert simulation.counters["closed_silent"] == 0
+    async def scenario(simulation: Simulation, client: Client) -> None:
+        loop = asyncio.get_running_loop()
+        start_s = loop.time()
+        while loop.time() < start_s + 600 * MS:
+            await client.ping()
+            await asyncio.sleep(20 * MS)
+        assert simulation.counters["closed_silent"] == 0
 
-    asyncio.run(scenario())
+    play(scenario, limits=Limits(silence_s=200 * MS))
 
 
 def test_truth_is_what_the_client_received() -> None:
-    async def scenario() -> None:
-        async with (
-            Simulation(rate=LIVELY, cadence=FAST) as simulation,
-            connect(simulation) as client,
-        ):
-            await client.subscribe("bbo", "BTC")
-            await client.subscribe("l2Book", "BTC")
-            for _ in range(100):
-                await client.next("bbo")
-            simulation.inject("quiet")
+    async def scenario(simulation: Simulation, client: Client) -> None:
+        await client.subscribe("bbo", "BTC")
+        await client.subscribe("l2Book", "BTC")
+        for _ in range(100):
+            await client.next("bbo")
+        simulation.inject("quiet")
+        total = 0
+        while simulation.truth.total != total:  # the last image may be due
+            total = simulation.truth.total
             await client.ping()
-            for channel in ("bbo", "l2Book"):
-                entries = simulation.truth.entries("hyperliquid", "BTC", channel)
-                told = [(*entry.top[:4], entry.top.event_ms) for entry in entries]
-                assert told == sent_to(client, channel)
-                assert len(told) > 1
-                stamps = [entry.sent_ns for entry in entries]
-                assert stamps == sorted(stamps)
-                assert {entry.connection for entry in entries} == {1}
-                assert {entry.top.fault for entry in entries} == {""}
+        for channel in ("bbo", "l2Book"):
+            entries = simulation.truth.entries("hyperliquid", "BTC", channel)
+            told = [(*entry.top[:4], entry.top.event_ms) for entry in entries]
+            assert told == sent_to(client, channel)
+            assert len(told) > 1
+            stamps = [entry.sent_ns for entry in entries]
+            assert stamps == sorted(stamps)
+            assert {entry.connection for entry in entries} == {1}
+            assert {entry.top.fault for entry in entries} == {""}
 
-    asyncio.run(scenario())
+    play(scenario, rate=LIVELY, cadence=FAST)
 
 
 def test_truth_file_holds_every_entry(tmp_path: Path) -> None:

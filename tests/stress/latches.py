@@ -14,10 +14,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from shm_layout import Reader, SlotUnreadable, Writer, codes, schema
+from shm_layout import SlotUnreadable, Writer, codes, schema
 from shm_layout.core import TO_FUNDING, TO_RING
-from tests.stress.linked import CAPACITIES, ROLE, Checker, quote
-from tests.stress.processes import pin, until_terminated
+from tests.stress.linked import CAPACITIES, ROLE, quote
+from tests.stress.processes import attached, pin, until_terminated, watched
 from tests.support import MS, wait_until
 
 Facts = dict[str, Any]
@@ -48,21 +48,7 @@ def fund(instance: str, instruments: int) -> Facts:
 
 def watch(instance: str, milliseconds: int, instruments: int) -> Facts:
     """Read the newest fundings in turn for that long."""
-    pin(-1)
-    reader = Reader.attach(instance, ROLE, 30_000 * MS)
-    wait_until(lambda: reader.read_funding(0), 30_000 * MS, "the first funding")
-    checker, busy = Checker(), 0
-    deadline_ns = time.monotonic_ns() + milliseconds * 1_000_000
-    while time.monotonic_ns() < deadline_ns:
-        for instrument in range(instruments):
-            try:
-                record = reader.read_funding(instrument)
-            except SlotUnreadable:
-                busy += 1
-                continue
-            if record is not None:
-                checker.latest(instrument, record)
-    return {**checker.facts(), "busy": busy}
+    return watched(attached(instance).read_funding, milliseconds, instruments)
 
 
 def issue(instance: str) -> Facts:
@@ -88,8 +74,7 @@ def issue(instance: str) -> Facts:
 
 def obey(instance: str, milliseconds: int) -> Facts:
     """Read a register for that long; no command is a mix, or older than the last."""
-    pin(-1)
-    reader = Reader.attach(instance, ROLE, 30_000 * MS)
+    reader = attached(instance)
     wait_until(lambda: reader.command(VENUE), 30_000 * MS, "the first command")
     read = torn = reversed_ = distinct = busy = last = 0
     deadline_ns = time.monotonic_ns() + milliseconds * 1_000_000

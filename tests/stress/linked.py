@@ -5,7 +5,9 @@ publish(instrument, n & 0x7F, n, n, n, n, n.0, n.0, n.0, n.0)
 
 from __future__ import annotations
 
-from shm_layout import Capacities, schema
+from collections.abc import Callable
+
+from shm_layout import Capacities, SlotUnreadable, schema
 
 ROLE = "feed:venue"
 CAPACITIES = Capacities(instruments=4, ring_slots=64, counters=4, histograms=2)
@@ -42,6 +44,7 @@ class Checker:
         self.torn = 0
         self.reversed = 0
         self.distinct = 0
+        self.busy = 0
         self.newest: dict[int, tuple[int, int]] = {}
 
     def facts(self) -> dict[str, int]:
@@ -51,7 +54,19 @@ class Checker:
             "torn": self.torn,
             "reversed": self.reversed,
             "distinct": self.distinct,
+            "busy": self.busy,
         }
+
+    def look(self, read: Callable[[int], bytes | None], instruments: int) -> None:
+        """Check the newest record of each instrument; count one that is unreadable."""
+        for instrument in range(instruments):
+            try:
+                record = read(instrument)
+            except SlotUnreadable:
+                self.busy += 1
+                continue
+            if record is not None:
+                self.latest(instrument, record)
 
     def latest(self, instrument: int, record: bytes) -> None:
         """Check a slot's record: whole, of this slot, and not older than the last."""

@@ -9,6 +9,7 @@ Writers run on the first processor, readers on the last, so that they really mee
 from __future__ import annotations
 
 import json
+import math
 import mmap
 import os
 import signal
@@ -24,7 +25,6 @@ from shm_layout import (
     LINK_DOWN,
     LINK_UP,
     Reader,
-    SlotUnreadable,
     Writer,
     _twin,
     _twin_reader,
@@ -170,47 +170,43 @@ def toggle(path: str, how: str) -> Facts:
 # --- readers --------------------------------------------------------------------------
 
 
-def watch(instance: str, milliseconds: int, instruments: int = 4) -> Facts:
-    """Read the slots in turn for that long, from the first record on."""
+def attached(instance: str) -> Reader:
+    """Return a reader of the segment, once it is there, on the last processor."""
     pin(-1)
-    reader = Reader.attach(instance, ROLE, 30_000 * MS)
-    wait_until(lambda: reader.read_slot(0), 30_000 * MS, "the first record")
-    checker, busy = Checker(), 0
+    return Reader.attach(instance, ROLE, 30_000 * MS)
+
+
+def watched(
+    read: Callable[[int], bytes | None],
+    milliseconds: int,
+    instruments: int,
+    torn_max: float = math.inf,
+) -> Facts:
+    """Read the newest records in turn, from the first on, for that long.
+
+    So many torn records end it before.
+    """
+    wait_until(lambda: read(0), 30_000 * MS, "the first record")
+    checker = Checker()
     deadline_ns = time.monotonic_ns() + milliseconds * 1_000_000
-    while time.monotonic_ns() < deadline_ns:
-        for instrument in range(instruments):
-            try:
-                record = reader.read_slot(instrument)
-            except SlotUnreadable:
-                busy += 1
-                continue
-            if record is not None:
-                checker.latest(instrument, record)
-    return {**checker.facts(), "busy": busy}
+    while checker.torn < torn_max and time.monotonic_ns() < deadline_ns:
+        checker.look(read, instruments)
+    return checker.facts()
+
+
+def watch(instance: str, milliseconds: int, instruments: int = 4) -> Facts:
+    """Read the slots in turn for that long."""
+    return watched(attached(instance).read_slot, milliseconds, instruments)
 
 
 def watch_for_torn(instance: str, milliseconds: int) -> Facts:
     """Read slot 0 until a torn record is seen, or for that long."""
-    pin(-1)
-    reader = Reader.attach(instance, ROLE, 30_000 * MS)
-    wait_until(lambda: reader.read_slot(0), 30_000 * MS, "the first record")
-    checker, unreadable = Checker(), 0
-    deadline_ns = time.monotonic_ns() + milliseconds * 1_000_000
-    while checker.torn == 0 and time.monotonic_ns() < deadline_ns:
-        try:
-            record = reader.read_slot(0)
-        except SlotUnreadable:
-            unreadable += 1
-            continue
-        if record is not None:
-            checker.latest(0, record)
-    return {**checker.facts(), "busy": unreadable}
+    return watched(attached(instance).read_slot, milliseconds, 1, torn_max=1)
 
 
 def follow(instance: str, budget: int, pause: int) -> Facts:
     """Drain the ring from its start to its end; a slow one first lets `pause` go by."""
-    pin(-1)
-    reader = Reader.attach(instance, ROLE, 30_000 * MS)
+    reader = attached(instance)
     out = np.zeros(budget, "V128")
     checker = Checker()
     cursor = received = lost = laps = wrong = last = 0
@@ -269,8 +265,7 @@ class Careless(Slow):
 
 def overtaken(instance: str, rounds: int, is_careless: int) -> Facts:
     """Read the ring with a reader that is always overtaken; count the torn."""
-    pin(-1)
-    reader = Reader.attach(instance, ROLE, 30_000 * MS)
+    reader = attached(instance)
     wait_until(lambda: reader.head() > 0, 30_000 * MS, "the first record")
     vars(_twin_reader)["SLOT_RETRIES_MAX"] = 8  # each of its tries waits for a lap here
     kind = Careless if is_careless else Slow

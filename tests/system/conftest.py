@@ -34,7 +34,7 @@ class Demo:
         assert quote is not None
         return quote
 
-    def wait_tradable(self, timeout_ms: int = 15_000) -> Quote:
+    def wait_tradable(self, timeout_ms: int = 30_000) -> Quote:
         """Return the first quote that may be traded on."""
 
         def find() -> Quote | None:
@@ -42,7 +42,12 @@ class Demo:
             quote = self.feed.quote(VENUE, INSTRUMENT)
             return quote if quote is not None and quote.tradable else None
 
-        found = wait_until(find, timeout_ms * MS, "a tradable quote")
+        try:
+            found = wait_until(find, timeout_ms * MS, "a tradable quote")
+        except AssertionError as error:
+            shown = self.feed.quote(VENUE, INSTRUMENT)
+            log = self.program.stderr()[-8_000:]
+            raise AssertionError(f"{error}; it is {shown}\n{log}") from None
         assert found is not None
         return found
 

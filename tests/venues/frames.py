@@ -5,12 +5,15 @@ Owns no expectation of its own.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
+import pytest
 
+from feedhandler.codec.frame import FrameError
 from feedhandler.events import Event
 
 US: Final = 1_000
@@ -46,6 +49,14 @@ def comparable(events: Sequence[Event], digits: int = DIGITS_OF_DOUBLE) -> list[
 def forms(frame: bytes) -> list[bytes | bytearray | str]:
     """Return a frame in every form that the transport may hand over."""
     return [frame, bytearray(frame), frame.decode()]
+
+
+@contextlib.contextmanager
+def refused(reason: str) -> Iterator[pytest.ExceptionInfo[FrameError]]:
+    """Hold that what stands inside is refused, for this reason."""
+    with pytest.raises(FrameError) as refusal:
+        yield refusal
+    assert refusal.value.reason == reason
 
 
 def _plain(value: object, digits: int) -> object:

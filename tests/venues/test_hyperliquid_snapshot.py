@@ -11,7 +11,7 @@ from feedhandler.codec.frame import FrameError
 from feedhandler.events import TIME_NONE, BookEvent
 from feedhandler.venues._base import Market, find_market
 from feedhandler.venues.hyperliquid import VENUE
-from tests.venues.frames import MS, WALL_NS, directory, lines
+from tests.venues.frames import MS, WALL_NS, directory, lines, refused
 
 FRAMES = directory("hyperliquid")
 BTC = find_market(VENUE, "BTC-PERP", [])
@@ -141,9 +141,8 @@ def levels(price: object, size: object = "1") -> list[Any]:
     ],
 )
 def test_bad_answer_is_refused_with_its_reason(body: bytes, reason: str) -> None:
-    with pytest.raises(FrameError) as refusal:
+    with refused(reason) as refusal:
         parse("BTC", body)
-    assert refusal.value.reason == reason
     assert len(refusal.value.detail) < 300
 
 

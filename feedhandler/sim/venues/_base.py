@@ -5,7 +5,8 @@ It opens no socket, waits for nothing and reads no clock but the one it is given
 
     greet()                        first frames of a new connection
     receive(session, text)         what a client's frame is answered with
-    on_event(event)                the market moved
+    on_event(event)                the market moved: `_trade`, then `_update`
+    refresh()                      a fault or a quiet spell began or ended: `_update`
     on_tick()                      a time that `next_tick_s` named has come
     replay(message, shift_ms)      a recorded frame is due
     rest(request)                  one HTTP request
@@ -25,11 +26,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from types import MappingProxyType
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 from feedhandler.sim.clock import Clock, ExchangeClock
 from feedhandler.sim.faults import FaultBoard
-from feedhandler.sim.ladder import EMPTY, Book, Grid, crossed, ladder, moved, without
+from feedhandler.sim.ladder import (
+    EMPTY,
+    Book,
+    Grid,
+    Level,
+    crossed,
+    ladder,
+    moved,
+    without,
+)
 from feedhandler.sim.limits import Budget, Limits
 from feedhandler.sim.market import Asset, Event, Market, Trade
 from feedhandler.sim.truth import Fact, Top
@@ -121,8 +131,11 @@ class Listed:
             self.market_book = ladder(self.asset, self.grid)
 
 
-class Venue(ABC):
-    """Base of the simulated venues."""
+Entry = TypeVar("Entry", bound=Listed)
+
+
+class Venue(ABC, Generic[Entry]):
+    """Base of the simulated venues; each has its own kind of listed market."""
 
     name: ClassVar[str]
     stream_path: ClassVar[str]  # what clients are told; `open` decides what is accepted
@@ -157,11 +170,35 @@ class Venue(ABC):
         # Randomness of what the market does not say, and when each channel is due.
         self._random = Random(f"{market.seed}:{self.name}")
         self._due_s = dict.fromkeys(self.every_s, clock.monotonic_s())
+        # What is listed, by symbol, and those that an asset of the market moves.
+        self.listed: dict[str, Entry] = {}
+        self._by_asset: dict[str, list[Entry]] = {}
         self._list()
 
     @abstractmethod
     def _list(self) -> None:
-        """Set up what is listed, as the last step of making the venue."""
+        """Enter what is listed, as the last step of making the venue."""
+
+    def _enter(self, one: Entry) -> None:
+        """List a market; one without an asset is delisted and never moves."""
+        self.listed[one.symbol] = one
+        self._update(one, self.time.now_ms())
+        if one.asset is not None:
+            self._by_asset.setdefault(one.asset.profile.asset, []).append(one)
+
+    def _history(
+        self, one: Entry, count: int, past_ms: int
+    ) -> Iterator[tuple[Trade, int]]:
+        """Trades from before the start and their times, the oldest first.
+
+        First frames and REST have them to tell; a delisted market has none.
+        """
+        if one.asset is None:
+            return
+        now_ms = self.time.now_ms()
+        ages_ms = self._random.sample(range(500, past_ms), count)
+        for age_ms in sorted(ages_ms, reverse=True):
+            yield invented(self._random), now_ms - age_ms
 
     def refusal(self, headers: Mapping[str, str]) -> Response | None:
         """Why a request or a new stream with these headers is turned away, or None."""
@@ -200,18 +237,44 @@ class Venue(ABC):
             return crossed(book), "crossed"
         return book, ""
 
-    @abstractmethod
-    def greet(self, session: Session) -> list[Frame]: ...
+    def is_held(self, topic: Hashable) -> bool:
+        """True if some session holds this topic."""
+        return any(topic in session.topics for session in self.sessions)
+
+    def held_topics(self) -> set[Any]:
+        """Every topic that some session holds."""
+        return set().union(*(session.topics for session in self.sessions))
+
+    def greet(self, session: Session) -> list[Frame]:
+        """What a venue says before it is asked, which is nothing with most."""
+        return []
 
     @abstractmethod
     def receive(self, session: Session, text: str | bytes) -> list[Frame]: ...
 
-    @abstractmethod
-    def on_event(self, event: Event) -> list[Push]: ...
+    def on_event(self, event: Event) -> list[Push]:
+        """What leaves at once when the market moves."""
+        now_ms = self.time.now_ms()
+        pushes: list[Push] = []
+        for one in self._by_asset.get(event.asset, ()):
+            if event.trade is not None:
+                pushes += self._trade(one, event.trade, now_ms)
+            pushes += self._update(one, now_ms)
+        return pushes
 
-    @abstractmethod
     def refresh(self) -> list[Push]:
         """Look at every book anew, after a fault or a quiet spell."""
+        now_ms = self.time.now_ms()
+        every = self.listed.values()
+        return [push for one in every for push in self._update(one, now_ms)]
+
+    @abstractmethod
+    def _trade(self, one: Entry, trade: Trade, now_ms: int) -> list[Push]:
+        """Enter a trade against the book as it was before it, and tell it."""
+
+    @abstractmethod
+    def _update(self, one: Entry, now_ms: int) -> list[Push]:
+        """Look at the market anew, and tell what does not wait for its tick."""
 
     def next_tick_s(self) -> float:
         """Monotonic time of the next `on_tick`."""
@@ -278,12 +341,16 @@ def parse_json(text: str | bytes) -> Any:
         return None
 
 
-def shares(trade: Trade, touch_size: int) -> list[int]:
-    """The sizes of a trade's fills against a touch of this size."""
-    size = max(1, round(touch_size * trade.share))
+def fills(trade: Trade, book: Book) -> list[Level]:
+    """What a trade takes of the touch, fill by fill; nothing of a missing side."""
+    side = book.asks if trade.buy else book.bids
+    if not side:
+        return []
+    touch = side[0]
+    size = max(1, round(touch.size * trade.share))
     count = min(trade.fills, size)
     found = [size // count] * (count - 1)
-    return [*found, size - sum(found)]
+    return [touch._replace(size=one) for one in (*found, size - sum(found))]
 
 
 def invented(random: Random) -> Trade:
@@ -298,11 +365,6 @@ def following(symbol: str, symbols: Iterable[str]) -> str:
     return known[(index + 1) % len(known)]
 
 
-def past_ages_ms(random: Random, count: int, past_ms: int) -> list[int]:
-    """How long ago each of the invented trades was, the oldest first."""
-    return sorted(random.sample(range(500, past_ms), count), reverse=True)
-
-
 def _names() -> tuple[str, ...]:
     folder = str(Path(__file__).parent)
     found = (module.name for module in pkgutil.iter_modules([folder]))
@@ -312,10 +374,11 @@ def _names() -> tuple[str, ...]:
 VENUE_NAMES = _names()
 
 
-def load(name: str) -> type[Venue]:
+def load(name: str) -> type[Venue[Any]]:
     """The class of a venue, which its module calls `VENUE`."""
     if name not in VENUE_NAMES:
         known = ", ".join(VENUE_NAMES)
         raise ValueError(f"unknown venue {name!r}; simulated venues: {known}")
-    venue: type[Venue] = importlib.import_module(f"feedhandler.sim.venues.{name}").VENUE
+    module = importlib.import_module(f"feedhandler.sim.venues.{name}")
+    venue: type[Venue[Any]] = module.VENUE
     return venue

@@ -74,7 +74,7 @@ def test_stopped_feed_is_killed_by_the_ladder(drill: Drill) -> None:
     stop = signals(world, signal.SIGSTOP)
     drill.strike("F05", "SIGSTOP of a feed for ever", stop, recover_ms=6_000)
     assert world.pid(FEED) != victim
-    assert world.count("runner", f"ladder.restart.{HYPERLIQUID}") == before + 1
+    assert world.count("runner", f"ladder.restart.{HYPERLIQUID}") > before
 
 
 def test_short_stop_restarts_nothing(drill: Drill) -> None:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from feedhandler.sim.ladder import Book, Level
 from feedhandler.sim.market import Asset, Trade
-from feedhandler.sim.venues._base import Listed, shares
+from feedhandler.sim.venues._base import Listed, fills
 from feedhandler.sim.venues.aster.listings import Listing
 from feedhandler.sim.venues.aster.tape import INSURANCE_FUND, Print, Tape
 
@@ -62,14 +62,14 @@ class Perp(Listed):
 
     def fill(self, trade: Trade, time_ms: int, random: Random) -> list[Print]:
         """Enter a trade against the book as it was before it."""
-        side = self.book.asks if trade.buy else self.book.bids
-        if not side:
+        found = fills(trade, self.book)
+        if not found:
             return []
-        sizes = shares(trade, side[0].size)
-        prints = self.tape.add(side[0].price, sizes, time_ms, not trade.buy)
+        price, sizes = found[0].price, [fill.size for fill in found]
+        prints = self.tape.add(price, sizes, time_ms, not trade.buy)
         if random.random() < LIQUIDATION_SHARE:
             # The insurance fund takes over a position: told, but no market trade.
-            taken = side[0].price, sizes[0], time_ms, not trade.buy
+            taken = price, sizes[0], time_ms, not trade.buy
             prints.append(self.tape.single(*taken, INSURANCE_FUND))
         return prints
 

@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 
 from feedhandler.sim.ladder import Book
 from feedhandler.sim.limits import Limits
-from feedhandler.sim.market import Event
+from feedhandler.sim.market import Trade
 from feedhandler.sim.truth import Top
 from feedhandler.sim.venues._base import (
     Ending,
@@ -27,8 +27,6 @@ from feedhandler.sim.venues._base import (
     Response,
     Session,
     Venue,
-    invented,
-    past_ages_ms,
 )
 from feedhandler.sim.venues.aster import commands, render
 from feedhandler.sim.venues.aster.commands import Command
@@ -65,7 +63,7 @@ STREAM_PATHS = ("/ws", "/stream")
 QUOTE_CHANNEL = "bookTicker"
 
 
-class Aster(Venue):
+class Aster(Venue[Perp]):
     name = "aster"
     stream_path = "/ws"
     books = (QUOTE_CHANNEL, f"!{QUOTE_CHANNEL}", "depth")
@@ -96,10 +94,7 @@ class Aster(Venue):
 
     def _list(self) -> None:
         self._tamper = Tamper()
-        # Listed perps and their numbers.
         self._update_id = FIRST_UPDATE
-        self._perps: dict[str, Perp] = {}
-        self._by_asset: dict[str, Perp] = {}
         # Streams: who is served, and what each has gathered.
         self._chains: dict[str, Chain] = {}
         self._teller = Teller()
@@ -108,36 +103,19 @@ class Aster(Venue):
         self._changes = 0
         meter = Meter(self.allowed.rest_weight_per_minute)
         seed, assets = self.market.seed, self.market.assets
-        self._endpoints = Endpoints(self._perps, seed, meter, self.board)
+        self._endpoints = Endpoints(self.listed, seed, meter, self.board)
         for listing in LISTINGS:
             first = FIRST_TRADE + self._random.randrange(1_000_000)
             perp = Perp(listing, assets.get(listing.asset), first)
-            self._perps[listing.symbol] = perp
-            self._update(perp, self.time.now_ms())
-            if listing.asset:
-                self._by_asset[listing.asset] = perp
-                self._invent_past(perp)
+            self._enter(perp)
+            for trade, time_ms in self._history(perp, PAST_TRADES, PAST_MS):
+                perp.fill(trade, time_ms, self._random)
 
     # The market.
 
-    def on_event(self, event: Event) -> list[Push]:
-        perp = self._by_asset.get(event.asset)
-        if perp is None:
-            return []
-        now_ms = self.time.now_ms()
-        pushes: list[Push] = []
-        if event.trade is not None:
-            for row in perp.fill(event.trade, now_ms, self._random):
-                pushes += self._prints(perp, row, now_ms)
-        return pushes + self._update(perp, now_ms)
-
     def refresh(self) -> list[Push]:
         self._tamper.arm(self.board)
-        now_ms = self.time.now_ms()
-        pushes: list[Push] = []
-        for perp in self._perps.values():
-            pushes += self._update(perp, now_ms)
-        return pushes
+        return super().refresh()
 
     def on_tick(self) -> list[Push]:
         pushes = super().on_tick()
@@ -189,11 +167,11 @@ class Aster(Venue):
         if stream.kind in (DIFF, PARTIAL):
             return self._books(stream, now_ms)
         if stream.is_array:
-            perps = [perp for perp in self._perps.values() if _is_alive(perp)]
+            perps = [perp for perp in self.listed.values() if _is_alive(perp)]
             payloads = [self._teller.row(stream, perp, now_ms) for perp in perps]
             told = [payload for payload in payloads if payload is not None]
             return self._push(stream, told) if told else []
-        perp = self._perps[stream.symbol]
+        perp = self.listed[stream.symbol]
         if stream.kind == AGGREGATE:
             rows = self._teller.aggregates(stream, perp, now_ms)
         else:
@@ -203,7 +181,7 @@ class Aster(Venue):
 
     def _books(self, stream: Stream, now_ms: int) -> list[Push]:
         """What a chain has gathered, as changes or as the best levels."""
-        perp = self._perps[stream.symbol]
+        perp = self.listed[stream.symbol]
         event = self._chain(stream, perp.update_id).take()
         if event is None or self._tamper.loses(self.board, stream, perp.symbol):
             return []
@@ -232,7 +210,7 @@ class Aster(Venue):
         pushes = []
         for combined in (False, True):
             topic = Topic(stream.name, combined)
-            if any(topic in session.topics for session in self.sessions):
+            if self.is_held(topic):
                 frame = render.data_frame(stream, payload, combined, symbol, top)
                 pushes.append(Push(topic, frame.falsified(fault) if fault else frame))
         return pushes
@@ -241,14 +219,17 @@ class Aster(Venue):
         """Every stream that somebody holds, once, in the order of its name."""
         made_from = self._changes, frozenset(self.sessions)
         if made_from != self._served:
-            held: set[Any] = set().union(*(one.topics for one in self.sessions))
-            names = sorted({topic.name for topic in held})
-            found = (parse(name, self._perps) for name in names)
+            names = sorted({topic.name for topic in self.held_topics()})
+            found = (parse(name, self.listed) for name in names)
             self._streams = tuple(stream for stream in found if stream is not None)
             self._served = made_from
         return self._streams
 
     # Trades.
+
+    def _trade(self, perp: Perp, trade: Trade, now_ms: int) -> list[Push]:
+        rows = perp.fill(trade, now_ms, self._random)
+        return [push for row in rows for push in self._prints(perp, row, now_ms)]
 
     def _prints(self, perp: Perp, row: Print, now_ms: int) -> list[Push]:
         """What one fill tells at once."""
@@ -268,12 +249,6 @@ class Aster(Venue):
             perp.liquidated_ms = now_ms
         return pushes
 
-    def _invent_past(self, perp: Perp) -> None:
-        """Trades from before the start, so that REST has some to tell."""
-        now_ms = self.time.now_ms()
-        for age_ms in past_ages_ms(self._random, PAST_TRADES, PAST_MS):
-            perp.fill(invented(self._random), now_ms - age_ms, self._random)
-
     # What clients say.
 
     def open(self, path: str, query: Mapping[str, str]) -> Session | None:
@@ -290,9 +265,6 @@ class Aster(Venue):
         if not self.is_deaf:
             self._subscribe(session, names)
         return session
-
-    def greet(self, session: Session) -> list[Frame]:
-        return []
 
     def receive(self, session: Session, text: str | bytes) -> list[Frame]:
         assert isinstance(session, Subscriber)
@@ -314,7 +286,7 @@ class Aster(Venue):
             names = {*session.names, *command.params}
             if len(names) > self.allowed.subscriptions_max:
                 return [render.error_frame(commands.invalid("too many parameters"))]
-            found = (parse(name, self._perps) for name in command.params)
+            found = (parse(name, self.listed) for name in command.params)
             if any(one and self.rejects(one.channel, one.symbol) for one in found):
                 return [render.error_frame(commands.invalid("unknown stream"))]
             self._subscribe(session, command.params)
@@ -327,13 +299,13 @@ class Aster(Venue):
         session.hold(names)
         self._changes += 1
         for name in names:
-            stream = parse(name, self._perps)
+            stream = parse(name, self.listed)
             if stream is None:
                 continue
             if stream.kind in (DIFF, PARTIAL):
-                self._chain(stream, self._perps[stream.symbol].update_id)
+                self._chain(stream, self.listed[stream.symbol].update_id)
             elif stream.kind == AGGREGATE:
-                self._teller.begin(stream, self._perps[stream.symbol])
+                self._teller.begin(stream, self.listed[stream.symbol])
 
     # REST.
 

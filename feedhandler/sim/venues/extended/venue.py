@@ -13,9 +13,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import ClassVar, Final
 
-from feedhandler.sim.faults import Fault
 from feedhandler.sim.limits import Limits
-from feedhandler.sim.market import Event, Trade
+from feedhandler.sim.market import Trade
 from feedhandler.sim.truth import Top
 from feedhandler.sim.venues._base import (
     ACK,
@@ -30,9 +29,9 @@ from feedhandler.sim.venues._base import (
     Session,
     Venue,
     dump,
+    fills,
     invented,
     parse_json,
-    shares,
 )
 from feedhandler.sim.venues.extended import info, requests
 from feedhandler.sim.venues.extended.listings import LISTINGS, RECENT_TRADES, Json, Perp
@@ -59,7 +58,7 @@ PAST_MS = 240_000  # how far back the 50 trades of the recording went
 DATA_FIRST_EVERY = 3  # so often a v2 subscription's data comes before its answer
 
 
-class Extended(Venue):
+class Extended(Venue[Perp]):
     name = "extended"
     stream_path = requests.V2  # clients of v1 put its paths in the place of this
     rest_path = info.ROOT
@@ -88,49 +87,27 @@ class Extended(Venue):
     def _list(self) -> None:
         self._trade_ms = 0
         self._trade_number = 0
-        self._perps: dict[str, Perp] = {}
-        self._by_asset: dict[str, Perp] = {}
         for listing in LISTINGS:
             asset = self.market.assets.get(listing.asset)
-            perp = Perp(listing, asset, self.market.seed)
-            self._perps[listing.symbol] = perp
-            self._update(perp)
-            if listing.asset:
-                self._by_asset[listing.asset] = perp
+            self._enter(Perp(listing, asset, self.market.seed))
+        self._live = {
+            symbol: perp for symbol, perp in self.listed.items() if perp.asset
+        }
         self._invent_past()
-        self._live = {perp.symbol: perp for perp in self._by_asset.values()}
-        self._writer = Writer(self._find, list(self._live))
+        self._writer = Writer(self.board.find, list(self._live))
         del self._due_s["snapshot"]  # each subscription has its own
         self._due_s["funding-rates"] = self._next_funding_s()
 
     # The market.
 
-    def on_event(self, event: Event) -> list[Push]:
-        perp = self._by_asset.get(event.asset)
-        if perp is None:
-            return []
-        pushes: list[Push] = []
-        if event.trade is not None:
-            now_ms = self.time.now_ms()
-            rows = self._fill(perp, event.trade, now_ms)
-            if rows:
-                pushes = self._tell("trades", perp, Content(rows, now_ms))
-        self._update(perp)
-        return pushes
-
     def refresh(self) -> list[Push]:
-        """Look at every book anew; a gap that happens once waits for its frame.
-
-        What changed leaves at the next tick, as anything does.
-        """
-        for perp in self._perps.values():
-            self._update(perp)
+        """Look at every book anew; a gap that happens once waits for its frame."""
         for _, subscription in self._subscriptions():
             for perp in subscription.perps:
-                gap = self._find("gap", subscription.topic.channel, perp.symbol)
+                gap = self.board.find("gap", subscription.topic.channel, perp.symbol)
                 if gap is not None and gap.duration_s is None:
                     subscription.losing.add(perp.symbol)
-        return []
+        return super().refresh()
 
     def next_tick_s(self) -> float:
         """The next due time; the 10 ms of the touch count while somebody listens."""
@@ -202,17 +179,20 @@ class Extended(Venue):
         left_ms = period_ms - self.time.now_ms() % period_ms
         return self.clock.monotonic_s() + left_ms / 1000
 
-    def _update(self, perp: Perp) -> None:
+    def _update(self, perp: Perp, now_ms: int) -> list[Push]:
+        """Look at the market anew; what changed leaves at the next tick."""
         before = perp.book
         perp.shown, perp.fault = self.look(perp)
         if perp.book != before:
-            perp.past.append((before, self.time.now_ms()))
+            perp.past.append((before, now_ms))
+        return []
+
+    def _trade(self, perp: Perp, trade: Trade, now_ms: int) -> list[Push]:
+        rows = self._fill(perp, trade, now_ms)
+        return self._tell("trades", perp, Content(rows, now_ms)) if rows else []
 
     def _fill(self, perp: Perp, trade: Trade, now_ms: int) -> list[Json]:
         """The rows of a trade against the book as it was before it."""
-        side = perp.book.asks if trade.buy else perp.book.bids
-        if not side:
-            return []
         rows = [
             {
                 "i": self._trade_id(now_ms),
@@ -220,10 +200,10 @@ class Extended(Venue):
                 "S": "BUY" if trade.buy else "SELL",
                 "tT": "TRADE",
                 "T": now_ms,
-                "p": price_text(perp, side[0].price),
-                "q": size_text(perp, share),
+                "p": price_text(perp, fill.price),
+                "q": size_text(perp, fill.size),
             }
-            for share in shares(trade, side[0].size)
+            for fill in fills(trade, perp.book)
         ]
         perp.trades.extend(rows)
         return rows
@@ -241,7 +221,7 @@ class Extended(Venue):
         now_ms = self.time.now_ms()
         past = [
             (now_ms - self._random.randrange(500, PAST_MS), perp)
-            for perp in self._by_asset.values()
+            for perp in self._live.values()
             for _ in range(RECENT_TRADES)
         ]
         for time_ms, perp in sorted(past, key=lambda one: one[0]):
@@ -347,24 +327,19 @@ class Extended(Venue):
     def rest(self, request: Request) -> Response:
         if not self.rest_budget.take(1, self.clock.monotonic_s()):
             return info.TOO_MANY
-        if self._find("wrong_symbol", "rest", "") is not None:
+        if self.board.find("wrong_symbol", "rest") is not None:
             request = info.about_next_market(request, list(self._live))
         now_ms = self.time.now_ms()
-        return info.answer(request, self._perps, self.market.seed, now_ms)
+        return info.answer(request, self.listed, self.market.seed, now_ms)
 
     def rest_top(self, request: Request) -> tuple[str, Top] | None:
         *_, symbol, what = ("", *request.path.split("/"))
         perp = self._live.get(symbol)
         if what != "orderbook" or perp is None:
             return None
-        if self._find("wrong_symbol", "rest", ""):
+        if self.board.find("wrong_symbol", "rest"):
             return None
         return symbol, top_of(perp, perp.book, SNAPSHOT, self.time.now_ms(), "")
-
-    # Faults.
-
-    def _find(self, kind: str, channel: str, symbol: str) -> Fault | None:
-        return self.board.find(kind, channel, symbol)
 
 
 VENUE: Final = Extended

@@ -53,7 +53,9 @@ class Perp(Listed):
         )
         super().__init__(listing.symbol, asset, grid)
         self.listing = listing
-        self.changed_ms = 0  # venue's time of the last change of the touch
+        # The venue's times of the last change of the touch, and of the last frame.
+        self.changed_ms = 0
+        self.told_ms = 0
         # Books that were, with their time, and whether REST tells the oldest now.
         self.past: deque[tuple[Book, int]] = deque(maxlen=PAST_BOOKS)
         self.is_rest_old = False

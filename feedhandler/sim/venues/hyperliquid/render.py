@@ -130,13 +130,13 @@ def mid(perp: Perp) -> str | None:
     return decimal_text(tenths, perp.grid.price_decimals + 1)
 
 
-def trade_row(perp: Perp, buy: bool, level: Level, size: int, time_ms: int) -> Json:
+def trade_row(perp: Perp, buy: bool, fill: Level, time_ms: int) -> Json:
     """A fill, without the names that the venue gives it."""
     return {
         "coin": perp.symbol,
         "side": "B" if buy else "A",
-        "px": _price(perp, level.price),
-        "sz": decimal_text(size, perp.grid.size_decimals),
+        "px": _price(perp, fill.price),
+        "sz": decimal_text(fill.size, perp.grid.size_decimals),
         "time": time_ms,
     }
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
 from feedhandler.sim.ladder import EMPTY, Book
-from feedhandler.sim.market import Event, Trade
+from feedhandler.sim.market import Trade
 from feedhandler.sim.truth import Top
 from feedhandler.sim.venues._base import (
     ACK,
@@ -25,11 +25,9 @@ from feedhandler.sim.venues._base import (
     Session,
     Venue,
     dump,
+    fills,
     following,
-    invented,
     parse_json,
-    past_ages_ms,
-    shares,
 )
 from feedhandler.sim.venues.hyperliquid import info, recorded
 from feedhandler.sim.venues.hyperliquid.listings import LISTINGS, Json, Perp
@@ -57,7 +55,7 @@ PAST_MS = 45_000  # how far back the first `trades` frame of the 2025 recording 
 INFO_PATHS: Final = ("/info", "/")
 
 
-class Hyperliquid(Venue):
+class Hyperliquid(Venue[Perp]):
     name = "hyperliquid"
     stream_path = "/ws"
     books = ("bbo", "l2Book")
@@ -72,38 +70,13 @@ class Hyperliquid(Venue):
 
     def _list(self) -> None:
         self._trade_count = 0
-        self._perps: dict[str, Perp] = {}
-        self._by_asset: dict[str, Perp] = {}
         for listing in LISTINGS:
             perp = Perp(listing, self.market.assets.get(listing.asset))
-            self._perps[listing.symbol] = perp
-            self._update(perp, self.time.now_ms())
-            if listing.asset:
-                self._by_asset[listing.asset] = perp
-                self._invent_past(perp)
+            self._enter(perp)
+            for trade, time_ms in self._history(perp, PAST_TRADES, PAST_MS):
+                self._fill(perp, trade, time_ms)
 
     # The market.
-
-    def on_event(self, event: Event) -> list[Push]:
-        perp = self._by_asset.get(event.asset)
-        if perp is None or perp.is_replayed:
-            return []
-        now_ms = self.time.now_ms()
-        pushes = []
-        if event.trade is not None:
-            rows = self._fill(perp, event.trade, now_ms)
-            if rows:
-                topic = Topic("trades", perp.symbol)
-                pushes.append(self._push(topic, trades_frame(perp, rows)))
-        return pushes + self._update(perp, now_ms)
-
-    def refresh(self) -> list[Push]:
-        now_ms = self.time.now_ms()
-        pushes = []
-        for perp in self._perps.values():
-            time_ms = perp.changed_ms if perp.is_replayed else now_ms
-            pushes += self._update(perp, time_ms)
-        return pushes
 
     def _timed(self, channel: str) -> list[Push]:
         return [push for topic in self._topics(channel) for push in self._told(topic)]
@@ -111,7 +84,7 @@ class Hyperliquid(Venue):
     def _told(self, topic: Topic) -> list[Push]:
         """What a topic sends at its time: contexts always, images when they changed."""
         if topic.channel == "l2Book":
-            perp = self._perps[topic.symbol]
+            perp = self.listed[topic.symbol]
             if perp.sent_images.get(topic) == perp.shown:
                 return []
             if perp.is_replayed and topic == Topic("l2Book", perp.symbol):
@@ -130,35 +103,47 @@ class Hyperliquid(Venue):
         return renamed(frame, self._other(frame.symbol))
 
     def _other(self, symbol: str) -> str:
-        return following(symbol, (perp.symbol for perp in self._by_asset.values()))
+        live = (symbol for symbol, perp in self.listed.items() if perp.asset)
+        return following(symbol, live)
 
     def _topics(self, cadence: str) -> list[Topic]:
-        held: set[Any] = set()
-        for session in self.sessions:
-            held |= session.topics
-        return sorted((topic for topic in held if topic.cadence == cadence), key=repr)
+        held = (topic for topic in self.held_topics() if topic.cadence == cadence)
+        return sorted(held, key=repr)
 
     def _update(self, perp: Perp, now_ms: int) -> list[Push]:
+        if perp.is_replayed:
+            return self._look(perp, perp.changed_ms)
+        # Times are those of blocks: what follows a block that was told has a later one.
+        return self._look(perp, max(now_ms, perp.told_ms + 1))
+
+    def _look(self, perp: Perp, now_ms: int) -> list[Push]:
         """Look at the market anew and tell the touch if it changed."""
         perp.shown, perp.fault = self.look(perp)
         touch = [side[:1] for side in perp.shown]
         if touch == perp.sent_touch:
             return []
         perp.sent_touch = touch
-        perp.changed_ms = now_ms
+        perp.changed_ms = perp.told_ms = now_ms
         perp.past.append((perp.book, now_ms))
         return [self._push(Topic("bbo", perp.symbol), bbo_frame(perp))]
 
+    def _trade(self, perp: Perp, trade: Trade, now_ms: int) -> list[Push]:
+        if perp.is_replayed:
+            return []  # the recording has its own
+        rows = self._fill(perp, trade, now_ms)
+        topic = Topic("trades", perp.symbol)
+        return [self._push(topic, trades_frame(perp, rows))] if rows else []
+
     def _fill(self, perp: Perp, trade: Trade, now_ms: int) -> list[Json]:
         """The rows of a trade against the book as it was before it."""
-        side = perp.book.asks if trade.buy else perp.book.bids
-        if not side:
+        found = fills(trade, perp.book)
+        if not found:
             return []
         fill_hash = f"0x{self._random.getrandbits(256):064x}"
         taker = self._user()
         rows = []
-        for share in shares(trade, side[0].size):
-            row = trade_row(perp, trade.buy, side[0], share, now_ms)
+        for fill in found:
+            row = trade_row(perp, trade.buy, fill, now_ms)
             users = [taker, self._user()] if trade.buy else [self._user(), taker]
             self._trade_count += 1
             number = self._trade_count * TRADE_ID_FACTOR % (1 << TRADE_ID_BITS)
@@ -169,17 +154,11 @@ class Hyperliquid(Venue):
     def _user(self) -> str:
         return f"0x{self._random.getrandbits(160):040x}"
 
-    def _invent_past(self, perp: Perp) -> None:
-        """Trades from before the start, so that the first frame can replay some."""
-        now_ms = self.time.now_ms()
-        for age_ms in past_ages_ms(self._random, PAST_TRADES, PAST_MS):
-            self._fill(perp, invented(self._random), now_ms - age_ms)
-
     def _current(self, topic: Topic) -> list[Frame]:
         """What a new subscriber of the topic gets at once."""
         if topic.channel == "allMids":
-            return [mids_frame(info.all_mids(self._perps))]
-        perp = self._perps[topic.symbol]
+            return [mids_frame(info.all_mids(self.listed))]
+        perp = self.listed[topic.symbol]
         if topic.channel == "activeAssetCtx":
             return [context_frame(perp)]
         if topic.channel == "trades":
@@ -195,7 +174,9 @@ class Hyperliquid(Venue):
     def _image(self, perp: Perp, topic: Topic) -> Frame:
         """The image of now, or what a fault makes of it."""
         place = topic.cadence, perp.symbol
-        time_ms = perp.changed_ms if perp.is_replayed else self.time.now_ms()
+        time_ms = perp.changed_ms
+        if not perp.is_replayed:
+            time_ms = perp.told_ms = max(perp.told_ms, self.time.now_ms())
         old, old_ms = perp.past[0] if perp.past else (perp.shown, time_ms)
         if self.board.find("old_snapshot", *place) and old != perp.shown:
             return image_frame(perp, old, topic, old_ms).falsified("old_snapshot")
@@ -223,7 +204,7 @@ class Hyperliquid(Venue):
         subscription = normalise(request.get("subscription"))
         if method not in ("subscribe", "unsubscribe") or subscription is None:
             return [_unreadable(text)]
-        topic = topic_of(subscription, self._perps)
+        topic = topic_of(subscription, self.listed)
         is_wanted = method == "subscribe"
         if topic is None or (is_wanted and self.rejects(topic.cadence, topic.symbol)):
             return [error_frame(f"Invalid subscription {dump(subscription)}")]
@@ -294,20 +275,20 @@ class Hyperliquid(Venue):
     def _info(self, body: Json) -> Response:
         now_ms = self.time.now_ms()
         symbol = body.get("coin")
-        if isinstance(symbol, str) and symbol in self._perps:
+        if isinstance(symbol, str) and symbol in self.listed:
             is_old = self.board.find("old_snapshot", "rest", symbol) is not None
-            self._perps[symbol].is_rest_old = is_old
+            self.listed[symbol].is_rest_old = is_old
             if self.board.find("wrong_symbol", "rest", symbol):
                 body = {**body, "coin": self._other(symbol)}
-        return info.answer(body, self._perps, self.market.seed, now_ms)
+        return info.answer(body, self.listed, self.market.seed, now_ms)
 
     def rest_top(self, request: Request) -> tuple[str, Top] | None:
         body = parse_json(request.body)
-        perp = self._perps.get(str(body.get("coin")))
+        perp = self.listed.get(str(body.get("coin")))
         if body.get("type") != "l2Book" or body.get("nSigFigs") or perp is None:
             return None
         if self.board.find("wrong_symbol", "rest", perp.symbol):
-            perp = self._perps[self._other(perp.symbol)]
+            perp = self.listed[self._other(perp.symbol)]
             return perp.symbol, top_of(perp, 0, perp.book)._replace(fault="")
         book, time_ms = perp.told_by_rest(self.time.now_ms())
         fault = "old_snapshot" if perp.is_rest_old else ""
@@ -318,28 +299,28 @@ class Hyperliquid(Venue):
     def begin_replay(self, messages: list[Json]) -> None:
         for message in messages:
             symbol = recorded.symbol_of(message)
-            if symbol not in self._perps:
+            if symbol not in self.listed:
                 raise ValueError(f"recorded coin is not listed: coin={symbol}")
-            perp = self._perps[symbol]
+            perp = self.listed[symbol]
             recorded.check(message, perp)
             perp.is_replayed = True
             perp.market_book = EMPTY
             perp.trades.clear()
-            self._update(perp, 0)
+            self._look(perp, 0)
 
     def wants_replay(self, session: Session) -> bool:
         topics: set[Any] = session.topics
-        named = (self._perps[topic.symbol] for topic in topics if topic.symbol)
+        named = (self.listed[topic.symbol] for topic in topics if topic.symbol)
         return any(perp.is_replayed for perp in named)
 
     def replay(self, message: Json, shift_ms: int) -> list[Push]:
-        perp = self._perps[recorded.symbol_of(message)]
+        perp = self.listed[recorded.symbol_of(message)]
         message = recorded.shifted(message, shift_ms)
         frame = recorded.apply(message, perp)
         pushes = [Push(Topic(frame.channel, perp.symbol), frame)]
         if frame.channel == "l2Book":
             # The recording has no bbo; its images tell the same touch.
-            pushes += self._update(perp, message["data"]["time"])
+            pushes += self._look(perp, message["data"]["time"])
         return pushes
 
 

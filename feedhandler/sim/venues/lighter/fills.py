@@ -6,7 +6,7 @@ from random import Random
 
 from feedhandler.sim.ladder import Level
 from feedhandler.sim.market import Trade
-from feedhandler.sim.venues._base import shares
+from feedhandler.sim.venues._base import fills
 from feedhandler.sim.venues.lighter.listings import (
     QUOTE_DECIMALS,
     Instrument,
@@ -38,14 +38,14 @@ class Fills:
 
     def add(self, instrument: Instrument, trade: Trade, time_us: int) -> list[Json]:
         """The rows of a trade against the book as it was before it, kept by it too."""
-        side = instrument.book.asks if trade.buy else instrument.book.bids
-        if not side:
+        found = fills(trade, instrument.book)
+        if not found:
             return []
         is_liquidation = self._random.random() < LIQUIDATION_SHARE
         taker = self._random.randrange(1_000, 800_000)
         rows = []
-        for share in shares(trade, side[0].size):
-            row = self._row(instrument, trade.buy, side[0], share, time_us)
+        for fill in found:
+            row = self._row(instrument, trade.buy, fill, time_us)
             row["bid_account_id" if trade.buy else "ask_account_id"] = taker
             if is_liquidation:
                 row["type"] = "liquidation"
@@ -58,9 +58,9 @@ class Fills:
         return rows
 
     def _row(
-        self, instrument: Instrument, buy: bool, level: Level, size: int, time_us: int
+        self, instrument: Instrument, buy: bool, fill: Level, time_us: int
     ) -> Json:
-        random = self._random
+        random, size = self._random, fill.size
         self._trade_id += 1
         self._transaction += 1
         block_ms = time_us // 1000 - random.randrange(6, 55)
@@ -74,7 +74,7 @@ class Fills:
             "bid_client_id": random.randrange(1 << 47),
         }
         texts = {f"{key}_str": str(value) for key, value in names.items()}
-        quote = fixed(level.price * size, QUOTE_DECIMALS)
+        quote = fixed(fill.price * size, QUOTE_DECIMALS)
         row: Json = {
             "trade_id": self._trade_id,
             "trade_id_str": str(self._trade_id),
@@ -84,7 +84,7 @@ class Fills:
             "type": "trade",
             "market_id": market_id,
             "size": instrument.size_text(size),
-            "price": instrument.price_text(level.price),
+            "price": instrument.price_text(fill.price),
             "usd_amount": quote,
             **names,
             **texts,
@@ -94,11 +94,11 @@ class Fills:
             "block_height": height_at(block_ms),
             "timestamp": block_ms,
             "taker_position_size_before": instrument.size_text(2 * size),
-            "taker_entry_quote_before": fixed(2 * level.price * size, QUOTE_DECIMALS),
+            "taker_entry_quote_before": fixed(2 * fill.price * size, QUOTE_DECIMALS),
             "taker_initial_margin_fraction_before": 200,
             "maker_fee": 38,
             "maker_position_size_before": instrument.size_text(-50 * size),
-            "maker_entry_quote_before": fixed(50 * level.price * size, QUOTE_DECIMALS),
+            "maker_entry_quote_before": fixed(50 * fill.price * size, QUOTE_DECIMALS),
             "maker_initial_margin_fraction_before": 500,
             "transaction_time": time_us,
         }

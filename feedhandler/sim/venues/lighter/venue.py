@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 from feedhandler.sim.limits import RECENT_TRADES, Limits
-from feedhandler.sim.market import Event, Trade
+from feedhandler.sim.market import Trade
 from feedhandler.sim.truth import Top
 from feedhandler.sim.venues._base import (
     ACK,
@@ -32,9 +32,7 @@ from feedhandler.sim.venues._base import (
     Session,
     Venue,
     dump,
-    invented,
     parse_json,
-    past_ages_ms,
 )
 from feedhandler.sim.venues.lighter import rest, stats
 from feedhandler.sim.venues.lighter.books import (
@@ -89,7 +87,7 @@ PING = Topic("ping")  # held by every session, subscribed by none
 RECENT_LIQUIDATIONS = 10
 
 
-class Lighter(Venue):
+class Lighter(Venue[Instrument]):
     name = "lighter"
     stream_path = "/stream"
     books = (BOOK, TICKER)
@@ -122,45 +120,34 @@ class Lighter(Venue):
         self._last_us = 0
         self._due_s[PING.channel] += self.every_s[PING.channel]
         self._instruments: dict[int, Instrument] = {}
-        self._by_asset: dict[str, list[Instrument]] = {}
         self._figures = Figures(self._instruments, self.market.seed)
         for listing in LISTINGS:
             one = Instrument(listing, self.market.assets.get(listing.asset))
             self._instruments[listing.market_id] = one
-            self._look(one)
+            self._enter(one)
             if one.asset is None:
                 one.touch_nonce = self._nonces.last
                 continue
             offset = self._nonces.first_offset()
             one.live = one.sent = one.live._replace(offset=offset)
             one.past.append(one.sent)
-            self._by_asset.setdefault(listing.asset, []).append(one)
-            self._invent_past(one)
+            for trade, time_ms in self._history(one, PAST_TRADES, PAST_MS):
+                self._fills.add(one, trade, time_ms * 1000)
         perps = {key for key, one in self._instruments.items() if one.is_perp}
         self._perps = frozenset(map(str, perps))
         self._spots = frozenset(map(str, self._instruments.keys() - perps))
 
     # The market.
 
-    def on_event(self, event: Event) -> list[Push]:
-        pushes: list[Push] = []
-        for one in self._by_asset.get(event.asset, ()):
-            if event.trade is not None:
-                pushes += self._trade(one, event.trade)
-            pushes += self._look(one)
-        return pushes
-
     def refresh(self) -> list[Push]:
-        pushes: list[Push] = []
-        for one in self._instruments.values():
-            pushes += self._look(one)
+        for one in self.listed.values():
             gap = self.board.find("gap", BOOK, one.symbol)
             if gap is not None and gap is not one.gap:
                 one.gap = gap
                 one.loses_next = True
-        return pushes
+        return super().refresh()
 
-    def _trade(self, one: Instrument, trade: Trade) -> list[Push]:
+    def _trade(self, one: Instrument, trade: Trade, now_ms: int) -> list[Push]:
         rows = self._fills.add(one, trade, self._now_us())
         if not rows:
             return []
@@ -170,7 +157,7 @@ class Lighter(Venue):
         frame = trades_frame(UPDATE, one, trades, liquidations, name, wrong)
         return [Push(self._topic(TRADE, one), frame)]
 
-    def _look(self, one: Instrument) -> list[Push]:
+    def _update(self, one: Instrument, now_ms: int) -> list[Push]:
         """Look at the market anew and tell the touch if it changed."""
         book, fault = self.look(one)
         before = one.live
@@ -186,7 +173,7 @@ class Lighter(Venue):
             return []
         one.touch_nonce, one.touch_us = nonce, now_us
         name, wrong = self._name(TICKER, one)
-        frame = ticker_frame(UPDATE, one, name, wrong, self.time.now_ms())
+        frame = ticker_frame(UPDATE, one, name, wrong, now_ms)
         return [Push(self._topic(TICKER, one), frame)]
 
     def _batch(self, one: Instrument) -> list[Push]:
@@ -225,12 +212,6 @@ class Lighter(Venue):
         now_us = (self.time.now_ms() - TELLING_MS) * 1000 + self._random.randrange(1000)
         self._last_us = max(self._last_us, now_us)
         return self._last_us
-
-    def _invent_past(self, one: Instrument) -> None:
-        """Trades from before the start, so that the first frame can replay some."""
-        now_ms = self.time.now_ms()
-        for age_ms in past_ages_ms(self._random, PAST_TRADES, PAST_MS):
-            self._fills.add(one, invented(self._random), (now_ms - age_ms) * 1000)
 
     # Time.
 

@@ -17,7 +17,6 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import ClassVar
 
-from feedhandler.sim.ladder import Level
 from feedhandler.sim.limits import Budget, Limits
 from feedhandler.sim.market import Event, Trade
 from feedhandler.sim.truth import Top
@@ -28,10 +27,8 @@ from feedhandler.sim.venues._base import (
     Response,
     Session,
     Venue,
+    fills,
     following,
-    invented,
-    past_ages_ms,
-    shares,
 )
 from feedhandler.sim.venues.paradex import channels, control, render, rest, sbe
 from feedhandler.sim.venues.paradex.books import is_on_grid, miscounted, touch
@@ -48,7 +45,7 @@ PAST_TRADES = 8
 PAST_MS = 45_000
 
 
-class Paradex(Venue):
+class Paradex(Venue[Perp]):
     name = "paradex"
     stream_path = "/v1"  # clients add the schema they want
     rest_path = rest.ROOT
@@ -84,36 +81,31 @@ class Paradex(Venue):
         self._accrued_s = now_s
         # The markets.
         self._trade_count = 0
-        self._perps: dict[str, Perp] = {}
-        self._by_asset: dict[str, Perp] = {}
         for listing in LISTINGS:
             seq = FIRST_SEQ + self._random.randrange(10**8)
-            asset = self.market.assets[listing.asset]
-            perp = Perp(listing, asset, seq, now_ms)
-            self._perps[listing.symbol] = self._by_asset[listing.asset] = perp
-            self._update(perp, now_ms, is_event=True)
-            self._invent_past(perp, now_ms)
+            perp = Perp(listing, self.market.assets[listing.asset], seq, now_ms)
+            self._enter(perp)
+            for trade, time_ms in self._history(perp, PAST_TRADES, PAST_MS):
+                self._fill(perp, trade, time_ms)
 
     # The market.
 
     def on_event(self, event: Event) -> list[Push]:
-        perp = self._by_asset[event.asset]
-        now_ms = self.time.now_ms()
-        pushes: list[Push] = []
-        if event.trade is not None:
-            for fill in self._fill(perp, event.trade, now_ms):
-                pushes += self._told(perp, fill, now_ms)
-        return self._sent(pushes + self._update(perp, now_ms, is_event=True))
+        return self._sent(super().on_event(event))
 
     def refresh(self) -> list[Push]:
         self._arm_gaps()
         now_ms = self.time.now_ms()
         pushes: list[Push] = []
-        for perp in self._perps.values():
+        for perp in self.listed.values():
             pushes += self._update(perp, now_ms, is_event=False)
         return self._sent(pushes)
 
-    def _update(self, perp: Perp, now_ms: int, is_event: bool) -> list[Push]:
+    def _trade(self, perp: Perp, trade: Trade, now_ms: int) -> list[Push]:
+        filled = self._fill(perp, trade, now_ms)
+        return [push for fill in filled for push in self._told(perp, fill, now_ms)]
+
+    def _update(self, perp: Perp, now_ms: int, is_event: bool = True) -> list[Push]:
         """Look at the market anew; an event is counted even if it changed nothing."""
         old, old_shown = perp.told, perp.shown
         shown, fault = self.look(perp)
@@ -164,7 +156,7 @@ class Paradex(Venue):
         pushes = []
         for version in sbe.VERSIONS:
             topic = Topic(channel, version)
-            if any(topic in session.topics for session in self.sessions):
+            if self.is_held(topic):
                 symbol = self._symbol(perp, channel.kind)
                 pushes.append(Push(topic, build(version, symbol)))
         return pushes
@@ -181,29 +173,19 @@ class Paradex(Venue):
 
     def _fill(self, perp: Perp, trade: Trade, now_ms: int) -> list[Fill]:
         """The rows of a trade against the book as it was before it."""
-        side = perp.book.asks if trade.buy else perp.book.bids
-        if not side:
+        found = fills(trade, perp.book)
+        if not found:
             return []
-        sizes = shares(trade, side[0].size)
         is_forced = self._random.random() < LIQUIDATIONS
-        fills = [self._row(perp, trade.buy, side[0], one, now_ms, is_forced)
-                 for one in sizes]  # fmt: skip
-        perp.fills.extend(fills)
-        perp.last_price = side[0].price
-        return fills
-
-    def _row(
-        self, perp: Perp, buy: bool, level: Level, size: int, now_ms: int, forced: bool
-    ) -> Fill:
-        self._trade_count += 1
-        trade_id = f"{now_ms}{TRADE_ID_TAIL + self._trade_count}"
-        seq = 0 if forced else perp.seq + 1  # that of the book after the trade
-        return Fill(trade_id, seq, buy, level.price, size, now_ms, forced)
-
-    def _invent_past(self, perp: Perp, now_ms: int) -> None:
-        """Trades from before the start, so that REST has some to tell."""
-        for age_ms in past_ages_ms(self._random, PAST_TRADES, PAST_MS):
-            self._fill(perp, invented(self._random), now_ms - age_ms)
+        seq = 0 if is_forced else perp.seq + 1  # that of the book after the trade
+        rows = []
+        for price, size, _ in found:
+            self._trade_count += 1
+            trade_id = f"{now_ms}{TRADE_ID_TAIL + self._trade_count}"
+            rows.append(Fill(trade_id, seq, trade.buy, price, size, now_ms, is_forced))
+        perp.fills.extend(rows)
+        perp.last_price = found[0].price
+        return rows
 
     # What is timed.
 
@@ -221,13 +203,13 @@ class Paradex(Venue):
         return [push for topic in topics for push in self._filled(topic, now_ms)]
 
     def _accrue(self, now_s: float) -> None:
-        for perp in self._perps.values():
+        for perp in self.listed.values():
             perp.accrue(now_s - self._accrued_s)
         self._accrued_s = now_s
 
     def _beats(self, now_s: float, now_ms: int) -> list[Push]:
         """A heartbeat for each session to which nothing was sent for long."""
-        held = set().union(*(client.topics for client in self._clients()))
+        held = self.held_topics()
         self._sent_seqs = {
             topic: seq for topic, seq in self._sent_seqs.items() if topic in held
         }
@@ -242,18 +224,18 @@ class Paradex(Venue):
     def _filled(self, topic: Topic, now_ms: int) -> list[Push]:
         """What a topic sends at its time; an image only if the book moved on."""
         channel, version = topic
-        if channel.market and channel.market not in self._perps:
+        if channel.market and channel.market not in self.listed:
             return []
         if channel.rate_ms:
-            perp = self._perps[channel.market]
+            perp = self.listed[channel.market]
             frames = []
             if self._sent_seqs.get(topic) != perp.seq:
                 frames = self._image(channel, version)
             return [Push(topic, frame) for frame in frames]
         is_funding = channel.kind == channels.FUNDING
         build = render.funding_frame if is_funding else render.summary_frame
-        chosen = [channel.market] if channel.market else list(self._perps)
-        perps = [self._perps[symbol] for symbol in chosen]
+        chosen = [channel.market] if channel.market else list(self.listed)
+        perps = [self.listed[symbol] for symbol in chosen]
         return [
             Push(topic, build(perp, version, self._symbol(perp, channel.kind), now_ms))
             for perp in perps
@@ -261,7 +243,7 @@ class Paradex(Venue):
 
     def _image(self, channel: Channel, version: int) -> list[Frame]:
         """The book that opens or refreshes a channel; none for a channel of nothing."""
-        perp = self._perps.get(channel.market)
+        perp = self.listed.get(channel.market)
         if perp is None or not is_on_grid(channel.tick, perp.grid):
             return []
         self._sent_seqs[Topic(channel, version)] = perp.seq
@@ -295,9 +277,6 @@ class Paradex(Venue):
         number = next(self._numbers)
         return Client(path, query, version=version, number=number, active_s=now_s)
 
-    def greet(self, session: Session) -> list[Frame]:
-        return []  # the venue says nothing until it is asked
-
     def receive(self, session: Session, text: str | bytes) -> list[Frame]:
         assert isinstance(session, Client)
         session.active_s = self.clock.monotonic_s()
@@ -326,17 +305,17 @@ class Paradex(Venue):
             refusal = rest.refusal(429, "RATE_LIMITED", "too many requests")
             return refusal._replace(headers=self._bucket.headers(now_ms))
         is_old = self.board.find("old_snapshot") is not None
-        for perp in self._perps.values():
+        for perp in self.listed.values():
             perp.rest_image = perp.images[0 if is_old else -1]
             perp.rest_symbol = self._symbol(perp, "")
-        answer = rest.answer(request, self._perps, now_ms)
+        answer = rest.answer(request, self.listed, now_ms)
         return answer._replace(headers=self._bucket.headers(now_ms))
 
     def rest_top(self, request: Request) -> tuple[str, Top] | None:
         what, _, symbol = request.path.removeprefix(f"{rest.ROOT}/").partition("/")
         if what not in ("orderbook", "bbo") or request.query.get("price_tick"):
             return None
-        perp = self._perps.get(symbol)
+        perp = self.listed.get(symbol)
         if perp is None:
             return None  # the interactive book, which has orders of its own
         image = perp.rest_image
@@ -353,11 +332,11 @@ class Paradex(Venue):
         """The name that frames tell, which is another market's under a fault."""
         if self.board.find("wrong_symbol", channel, perp.symbol) is None:
             return perp.symbol
-        return following(perp.symbol, self._perps)
+        return following(perp.symbol, self.listed)
 
     def _arm_gaps(self) -> None:
         """Let each market lose one delta for a gap of a moment, which ends at once."""
-        for perp in self._perps.values():
+        for perp in self.listed.values():
             gap = self.board.find("gap", channels.DELTAS, perp.symbol)
             if gap is not None and gap.duration_s is None:
                 perp.gaps += 1

@@ -87,7 +87,7 @@ class Desk:
 
     def shown(self, symbol: str) -> tuple[Side, Side]:
         """The book as the simulator knows that the streams show it."""
-        perp = self.venue._perps[symbol]  # the simulator's own state is the truth
+        perp = self.venue.listed[symbol]  # the simulator's own state is the truth
         price_unit = 10**perp.grid.price_decimals
         size_unit = 10**perp.grid.size_decimals
         bids, asks = (
@@ -153,12 +153,3 @@ def sample(name: str) -> Any:
 
 def samples(name: str) -> list[Any]:
     return [json.loads(line) for line in (FRAMES / name).read_text().splitlines()]
-
-
-def shape(value: Any) -> Any:
-    """The keys and types of a JSON value; one row stands for all of a list."""
-    if isinstance(value, dict):
-        return {key: shape(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [shape(value[0])] if value else []
-    return type(value).__name__

@@ -246,7 +246,7 @@ def test_books_of_all_symbols_agree_with_the_market() -> None:
     desk = Desk()
     desk.move(500)
     for row in desk.get("ticker/bookTicker"):
-        perp = desk.venue._perps[row["symbol"]]
+        perp = desk.venue.listed[row["symbol"]]
         if perp.asset is None:
             assert (row["askPrice"], float(row["askQty"])) == ("0.0000", 0.0)
             continue

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.sim.venues.aster.desk import Desk, samples, shape
+from tests.sim.harness import shape
+from tests.sim.venues.aster.desk import Desk, samples
 
 
 def test_documented_requests_get_the_documented_answers() -> None:

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.sim.venues.aster.desk import FRAMES, Desk, sample, samples, shape
+from tests.sim.harness import shape
+from tests.sim.venues.aster.desk import FRAMES, Desk, sample, samples
 
 
 def streamed(name: str, **wanted: Any) -> Callable[[], Any]:
@@ -215,7 +216,7 @@ def test_mark_prices_come_each_second_on_the_second_in_a_still_market() -> None:
 def test_rate_is_for_the_whole_interval() -> None:
     desk = Desk()
     for symbol, hours in (("BTCUSDT", 8), ("HYPEUSDT", 4), ("1000PEPEUSDT", 1)):
-        asset = desk.venue._perps[symbol].asset
+        asset = desk.venue.listed[symbol].asset
         assert asset is not None
         told = float(desk.get("premiumIndex", symbol=symbol)["lastFundingRate"])
         assert told == pytest.approx(asset.context().funding_per_hour * hours, abs=1e-8)
@@ -229,12 +230,12 @@ def test_ticker_arrays_list_only_what_traded() -> None:
     traded: set[str] = set()
     while not traded:
         before = {
-            symbol: perp.tape.next_id for symbol, perp in desk.venue._perps.items()
+            symbol: perp.tape.next_id for symbol, perp in desk.venue.listed.items()
         }
         desk.move(30, seconds=0.0)
         traded = {
             symbol
-            for symbol, perp in desk.venue._perps.items()
+            for symbol, perp in desk.venue.listed.items()
             if perp.tape.next_id != before[symbol]
         }
     (rows,) = [told for told in desk.tick(1.0) if isinstance(told, list)]

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 import aiohttp
 
 from feedhandler.sim import Simulation
 from feedhandler.sim.host import Address
-from tests.sim.harness import DEADLINE_S, Client, open_stream
+from tests.sim.harness import DEADLINE_S, LIVELY, Client, Scenario, open_stream
 
-LIVELY = 20.0
 FAST = {"depth@100ms": 0.02}
-Scenario = Callable[[Simulation, Client], Awaitable[None]]
 
 
 def play(scenario: Scenario, *names: str, **options: Any) -> None:
@@ -72,6 +70,10 @@ async def get(
 
 def is_event(told: Any) -> bool:
     return isinstance(told, dict) and told.get("e") == "depthUpdate"
+
+
+def is_mark(told: Any) -> bool:
+    return isinstance(told, dict) and told.get("e") == "markPriceUpdate"
 
 
 def is_quote(told: Any) -> bool:

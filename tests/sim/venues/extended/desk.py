@@ -90,7 +90,7 @@ class Desk:
         return body["data"]
 
     def perp(self, symbol: str) -> Perp:
-        return self.venue._perps[symbol]
+        return self.venue.listed[symbol]
 
 
 class Line:

@@ -14,11 +14,10 @@ import pytest
 import websockets
 
 from feedhandler.sim import Address, Limits, Simulation
-from tests.sim.harness import DEADLINE_S, Client, open_stream
+from tests.sim.harness import DEADLINE_S, LIVELY, Client, open_stream
 from tests.sim.venues.extended.desk import LIVE, NaiveBook, numbers
 from tests.support import MS, wait_until_async
 
-LIVELY = 20.0
 FAST = {"orderbooks": 0.02, "prices.mark": 0.05, "snapshot": 0.5}
 BTC = "BTC-USD"
 

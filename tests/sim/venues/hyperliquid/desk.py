@@ -59,12 +59,3 @@ class Desk:
 
 def sample(name: str) -> Any:
     return json.loads((FRAMES / name).read_text())
-
-
-def shape(value: Any) -> Any:
-    """The keys and types of a JSON value; one row stands for all of a list."""
-    if isinstance(value, dict):
-        return {key: shape(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [shape(value[0])] if value else []
-    return type(value).__name__

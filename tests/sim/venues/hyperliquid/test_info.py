@@ -9,7 +9,8 @@ import pytest
 
 from feedhandler.sim.limits import Limits
 from feedhandler.sim.venues._base import Request
-from tests.sim.venues.hyperliquid.desk import Desk, sample, shape
+from tests.sim.harness import shape
+from tests.sim.venues.hyperliquid.desk import Desk, sample
 
 
 @pytest.mark.parametrize(

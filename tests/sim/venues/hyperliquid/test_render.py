@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.sim.harness import FRAMES, HELLO
-from tests.sim.venues.hyperliquid.desk import Desk, sample, shape
+from tests.sim.harness import FRAMES, HELLO, shape
+from tests.sim.venues.hyperliquid.desk import Desk, sample
 
 
 def test_greeting_is_the_literal_text() -> None:

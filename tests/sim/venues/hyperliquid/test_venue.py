@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from itertools import pairwise
 from typing import Any
 
@@ -28,6 +29,25 @@ def test_bbo_and_image_agree() -> None:
             touch = frame["data"]["bbo"]
         book = json.loads(desk.post({"type": "l2Book", "coin": "ETH"}).body)
         assert [side[0] for side in book["levels"]] == touch
+
+
+def test_no_two_tops_have_one_time_however_fast_the_market_moves() -> None:
+    desk = Desk()
+    first = [*desk.subscribe("bbo", coin="BTC"), *desk.subscribe("l2Book", coin="BTC")]
+    frames = [frame for frame in first if frame["channel"] in ("bbo", "l2Book")]
+    for _ in range(20):
+        frames += desk.tick(0.5)
+        for _ in range(10):  # all in the millisecond of the image
+            frames += desk.taken(desk.venue.on_event(desk.market.step()))
+    tops: dict[int, set[str]] = defaultdict(set)
+    for frame in frames:
+        data = frame["data"]
+        levels = (
+            [side[0] for side in data["levels"]] if "levels" in data else data["bbo"]
+        )
+        tops[data["time"]].add(repr([(level["px"], level["sz"]) for level in levels]))
+    assert len(tops) > 20
+    assert all(len(told) == 1 for told in tops.values())
 
 
 def test_trades_hit_the_touch_that_was_known() -> None:

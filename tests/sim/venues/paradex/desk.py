@@ -192,15 +192,6 @@ def sample(name: str) -> Any:
     return json.loads(text)
 
 
-def shape(value: Any) -> Any:
-    """The keys and types of a JSON value; one row stands for all of a list."""
-    if isinstance(value, dict):
-        return {key: shape(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [shape(value[0])] if value else []
-    return type(value).__name__
-
-
 def _trade(frame: bytes, head: Header, event: SimpleNamespace) -> int:
     (event.ts_us, event.seq, event.number, side, event.price, event.size,
      event.created_us, kind) = sbe.block(frame, head.block_bytes, TRADE)  # fmt: skip

@@ -10,7 +10,8 @@ import pytest
 
 from feedhandler.sim.limits import Limits
 from feedhandler.sim.venues._base import ACK, DATA, ERROR, Response, Session
-from tests.sim.venues.paradex.desk import BTC, ETH, Desk, read, sample, shape
+from tests.sim.harness import shape
+from tests.sim.venues.paradex.desk import BTC, ETH, Desk, read, sample
 
 BARE = "no parameters expected for deltas topic."
 SCHEMA = {"sbeSchemaId": "1", "sbeSchemaVersion": "1"}

@@ -64,7 +64,7 @@ def test_gap_leaves_the_touch_channel_whole() -> None:
     desk.start("gap+1h")
     frames = desk.move(300)
     assert frames
-    perp = desk.venue._perps[BTC]
+    perp = desk.venue.listed[BTC]
     assert read(frames[-1].text).seq <= perp.seq
 
 
@@ -149,12 +149,12 @@ def test_old_snapshot_does_not_join_the_deltas_after_it() -> None:
     assert frame.top is not None
     assert frame.top.fault == "old_snapshot"
     assert follow(book, [frame, *desk.move(1000)[:1]]) == [True, False]
-    live = desk.venue._perps[BTC].seq
+    live = desk.venue.listed[BTC].seq
     assert desk.json(f"/orderbook/{BTC}")["seq_no"] < live
     desk.end(fault)
     desk.ask("unsubscribe", DELTAS)
     assert all(follow(book, desk.subscribe(DELTAS) + desk.move(100)))
-    assert desk.json(f"/orderbook/{BTC}")["seq_no"] == desk.venue._perps[BTC].seq
+    assert desk.json(f"/orderbook/{BTC}")["seq_no"] == desk.venue.listed[BTC].seq
 
 
 def test_old_images_have_numbers_below_those_before_them() -> None:

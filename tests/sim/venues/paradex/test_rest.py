@@ -9,13 +9,13 @@ import pytest
 
 from feedhandler.sim.limits import Limits
 from feedhandler.sim.venues._base import Request
+from tests.sim.harness import shape
 from tests.sim.venues.paradex.desk import (
     BTC,
     ETH,
     Desk,
     read,
     sample,
-    shape,
     touch_of,
 )
 
@@ -115,7 +115,7 @@ def test_interactive_book_has_more_at_the_touch() -> None:
 def test_all_summaries_are_one_answer() -> None:
     desk = Desk()
     rows = desk.json("/markets/summary", market="ALL")["results"]
-    assert [row["symbol"] for row in rows] == list(desk.venue._perps)
+    assert [row["symbol"] for row in rows] == list(desk.venue.listed)
 
 
 def test_system_answers_as_documented() -> None:

@@ -22,7 +22,7 @@ def events(frames: list[Frame], kind: str) -> list[SimpleNamespace]:
 
 def market_book(desk: Desk, symbol: str) -> list[dict[int, int]]:
     """The market's book as it is, in the wire's numbers."""
-    perp = desk.venue._perps[symbol]
+    perp = desk.venue.listed[symbol]
     price_unit = 10 ** (8 - perp.grid.price_decimals)
     size_unit = 10 ** (8 - perp.grid.size_decimals)
     return [
@@ -95,13 +95,13 @@ def test_all_markets_come_on_one_channel() -> None:
     desk = Desk()
     desk.subscribe("bbo.ALL")
     markets = {event.market for event in events(desk.move(400), "bbo")}
-    assert markets == set(desk.venue._perps)
+    assert markets == set(desk.venue.listed)
 
 
 def test_books_of_venues_agree_within_the_spread() -> None:
     desk = Desk()
     desk.move(300)
-    perp = desk.venue._perps[BTC]
+    perp = desk.venue.listed[BTC]
     (frame,) = desk.subscribe(f"order_book.{BTC}.deltas")
     assert frame.top is not None
     bid, _, ask, _ = touch_of(frame.top)
@@ -218,7 +218,7 @@ def test_funding_tells_the_rate_of_its_period() -> None:
     desk.subscribe("funding_data")
     desk.tick(1.0)
     found = {event.market: event for event in events(desk.tick(1.0), "funding")}
-    assert set(found) == set(desk.venue._perps)
+    assert set(found) == set(desk.venue.listed)
     assert (found[BTC].hours, found[HYPE].hours) == (8, 1)
     assert found[BTC].rate == found[BTC].rate_8h
     assert found[HYPE].rate_8h == pytest.approx(8 * found[HYPE].rate, abs=8)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,14 +13,11 @@ import pytest
 import websockets
 
 from feedhandler.sim import Entry, Limits, Simulation
-from tests.sim.harness import DEADLINE_S, Client, open_stream
+from tests.sim.harness import DEADLINE_S, LIVELY, Client, Scenario, open_stream
 from tests.sim.venues.paradex.desk import BTC, ETH, Book, read, touch_of
 from tests.support import MS, wait_until_async
 
-LIVELY = 20.0
 DELTAS, BBO = f"order_book.{BTC}.deltas", f"bbo.{BTC}"
-
-Scenario = Callable[[Simulation, Client], Awaitable[None]]
 
 
 @contextlib.asynccontextmanager
@@ -54,9 +50,8 @@ async def ask(client: Client, method: str, channel: str) -> dict[str, Any]:
     request = {"jsonrpc": "2.0", "method": method, "params": params, "id": 9}
     await client.send(request)
     while True:
-        frame = await client.frame()
-        if isinstance(frame, str):
-            answer: dict[str, Any] = json.loads(frame)
+        answer = await client.message()
+        if answer.get("id") == 9:
             return answer
 
 
