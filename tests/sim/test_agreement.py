@@ -84,7 +84,7 @@ def test_market_that_runs_moves_every_venue_alike() -> None:
         ):
             asker = Asker(simulation, http)
             before = [await asker.touch(venue, "BTC") for venue in VENUE_NAMES]
-            moved = simulation.market.next_at_s + 60
+            moved = simulation.market.next_at_s + 20
             await wait_until_async(
                 lambda: simulation.market.next_at_s > moved, DEADLINE_S, "a market"
             )

@@ -12,7 +12,7 @@ from feedhandler.sim import VENUE_NAMES, Simulation
 from tests.sim.harness import DEADLINE_S
 from tests.sim.speakers import SPEAKERS, Speaker
 from tests.sim.talk import LIVELY, Talk, every_venue, moved, play, refusal, talk
-from tests.support import MS
+from tests.support import MS, wait_until_async
 
 
 async def kinds_after(client: Talk) -> set[tuple[str, str]]:
@@ -57,6 +57,10 @@ def test_mute_of_all_lets_not_even_a_pong_out(venue: str) -> None:
         simulation = client.simulation
         await client.settle()
         simulation.inject("mute(what=all)")
+        (connection,) = simulation.hosts[0].connections
+        await wait_until_async(
+            lambda: connection.queue_frames == 0, DEADLINE_S, "what was queued before"
+        )
         frames = simulation.counters["frames"]
         pong = asyncio.ensure_future(await client.client.stream.ping())
         await client.client.send(client.speaker.ping())
@@ -87,12 +91,11 @@ def test_drop_ends_the_stream_without_a_goodbye(venue: str, how: str) -> None:
 def test_life_ends_streams_in_the_way_of_the_venue(venue: str) -> None:
     async def scenario(client: Talk) -> None:
         simulation = client.simulation
-        simulation.inject(f"life(seconds={100 * MS})")
+        simulation.inject(f"life(seconds={500 * MS})")
         ending = await client.client.ended()
         code = ending.rcvd.code if ending.rcvd else None
         assert code == client.speaker.old_code
         async with talk(client.speaker, simulation) as again:
-            await again.settle()
             await again.client.ended()
         simulation.clear()
         async with talk(client.speaker, simulation) as again:

@@ -185,10 +185,13 @@ def test_faults_of_rest() -> None:
         assert loop.time() - start_s >= 0.2
         simulation.clear()
         simulation.inject("old_snapshot")
-        await until(client, is_quote)
-        quote = await until(client, is_quote)
+        for _ in range(2):
+            await until(client, is_quote)
+        simulation.inject("quiet")  # or the market overtakes a client on a busy machine
+        await settle(client)
+        quotes = [told for told in map(json.loads, client.frames) if is_quote(told)]
         _, book, _ = await get(address, "/fapi/v3/depth", symbol="BTCUSDT")
-        assert book["lastUpdateId"] < quote["u"]
+        assert book["lastUpdateId"] < quotes[-1]["u"]
 
     play(scenario, "btcusdt@bookTicker")
 
