@@ -1,4 +1,4 @@
-"""May this quote be traded on? The one place that answers, for runner and readers.
+"""May this quote be traded on? The rules, for runner and readers.
 
 The answer is computed when it is read, from words that dead processes cannot renew:
 heartbeats, link, session and stamps. A check that cannot be made counts against the
@@ -14,7 +14,8 @@ quote, and every comparison is written `not (age <= limit)`, so that NaN fails c
 Tradable is LIVE from the stream, and QUIET from the stream while a REST check that was
 begun after the quote came, and agreed with it, is young.
 
-`assess` works on whole arrays, `assess_one` on plain numbers; a test holds them equal.
+This works on whole arrays. One quote is judged where it is read, by the same rules, in
+`shm_layout`: `fh_judge` of its C header, and the twin; a test holds all three equal.
 """
 
 from __future__ import annotations
@@ -162,69 +163,10 @@ def overlay(
     )
 
 
-def overlay_one(
-    state: int,
-    reason: int,
-    said_state: int,
-    said_reason: int,
-    confirmed_ns: int,
-    is_same_record: bool,
-    recv_ns: int,
-    now_ns: int,
-    confirm_limit_ns: int,
-) -> tuple[int, int]:
-    """Return the same of one quote whose verdict counts; see `overlay`."""
-    if said_state != STATE_QUIET:
-        return (said_state, said_reason) if state == STATE_LIVE else (state, reason)
-    if state == STATE_STALE:
-        if not (is_same_record and 0 < recv_ns <= now_ns):
-            return state, reason
-    elif state != STATE_LIVE:
-        return state, reason
-    if (
-        said_reason == REASON_QUIET_CONFIRMED
-        and confirmed_ns >= recv_ns
-        and 0 <= now_ns - confirmed_ns <= confirm_limit_ns
-    ):
-        return STATE_QUIET, REASON_QUIET_CONFIRMED
-    return STATE_QUIET, REASON_QUIET_UNCONFIRMED
-
-
 def is_tradable(states: Any, reasons: Any, sources: Any) -> Any:
     """Say, of one or many, whether state, its reason and source allow trading."""
     is_quiet = (states == STATE_QUIET) & (reasons == REASON_QUIET_CONFIRMED)
     return ((states == STATE_LIVE) | is_quiet) & (sources == SOURCE_STREAM)
-
-
-def assess_one(
-    flags: int,
-    record_session: int,
-    recv_ns: int,
-    is_two_sided: bool,
-    fresh_ns: int,
-    now_ns: int,
-    writer_beats: bool,
-    link: int,
-    session: int,
-) -> tuple[int, int]:
-    """Return state and reason of one quote that has spoken; see `assess`."""
-    if not writer_beats:
-        return STATE_DOWN, REASON_WRITER_DEAD
-    if link != LINK_UP:
-        return STATE_DOWN, REASON_LINK_DOWN
-    if record_session != session or flags & FLAG_RESTARTED:
-        return STATE_SYNCING, REASON_AWAITING_QUOTE
-    if flags & FLAG_SYNCING:
-        return STATE_SYNCING, REASON_RESYNC
-    if flags & FLAG_DISPUTED:
-        return STATE_SUSPECT, REASON_DISPUTED
-    if flags & FLAG_ONE_SIDED or not is_two_sided:
-        return STATE_SUSPECT, REASON_ONE_SIDED
-    if flags & FLAG_OUTLIER and recv_ns > now_ns - OUTLIER_HOLD_NS:
-        return STATE_SUSPECT, REASON_OUTLIER
-    if not (0 <= now_ns - recv_ns <= fresh_ns):
-        return STATE_STALE, REASON_AGE
-    return STATE_LIVE, REASON_NONE
 
 
 def _is_one_sided(records: npt.NDArray[np.void]) -> npt.NDArray[np.bool_]:

@@ -21,6 +21,7 @@
 
 static PyObject *slot_unreadable; /* shm_layout.errors.SlotUnreadable */
 static PyObject *ownership_lost;  /* shm_layout.errors.OwnershipLost */
+static PyObject *reader_type;     /* Reader */
 
 typedef struct geometry {
     uint64_t owner_offset, counters_offset, counters_max, latest_offset, instruments_max,
@@ -424,6 +425,28 @@ static PyObject *Reader_head(Mapping *self, PyObject *Py_UNUSED(unused))
     return PyLong_FromUnsignedLongLong(fh_ring_head(&self->view));
 }
 
+static PyObject *unreadable(uint64_t instrument)
+{
+    PyErr_Format(slot_unreadable, "slot failed its checks: instrument=%llu",
+                 (unsigned long long)instrument);
+    return NULL;
+}
+
+/* Makes a tuple of new references, of which any may be NULL: an error. */
+static PyObject *as_tuple(PyObject *const *items, Py_ssize_t count)
+{
+    PyObject *result = PyTuple_New(count);
+    for (Py_ssize_t i = 0; i < count; i++) {
+        if (result == NULL)
+            Py_XDECREF(items[i]);
+        else if (items[i] == NULL)
+            Py_CLEAR(result);
+        else
+            PyTuple_SetItem(result, i, items[i]); /* takes the reference over */
+    }
+    return result;
+}
+
 /* Reads one slot of the section at that offset. */
 static PyObject *read_slot(Mapping *self, uint64_t section_offset, PyObject *argument)
 {
@@ -436,9 +459,7 @@ static PyObject *read_slot(Mapping *self, uint64_t section_offset, PyObject *arg
         return PyBytes_FromStringAndSize((const char *)record, sizeof record);
     if (found == 0)
         Py_RETURN_NONE;
-    PyErr_Format(slot_unreadable, "slot failed its checks: instrument=%llu",
-                 (unsigned long long)instrument);
-    return NULL;
+    return unreadable(instrument);
 }
 
 static PyObject *Reader_read_slot(Mapping *self, PyObject *argument)
@@ -451,15 +472,73 @@ static PyObject *Reader_read_funding(Mapping *self, PyObject *argument)
     return read_slot(self, self->plan.funding_offset, argument);
 }
 
-/* Reads a slot, then who wrote it: a writer that died meanwhile is seen dead. */
-static PyObject *Reader_read_live(Mapping *self, PyObject *argument)
+/* Reads the view of another Reader, the runner's; NULL for None. */
+static int as_view(PyObject *object, const fh_view **out)
 {
-    PyObject *record = Reader_read_slot(self, argument);
-    if (record == NULL)
+    *out = NULL;
+    if (object == Py_None)
+        return 0;
+    if (!PyObject_TypeCheck(object, (PyTypeObject *)reader_type)) {
+        PyErr_SetString(PyExc_TypeError, "runner is a Reader or None");
+        return -1;
+    }
+    *out = &((Mapping *)object)->view;
+    return 0;
+}
+
+/* Reads a place in the runner's segment; None where it has none. */
+static int as_place(PyObject *object, const fh_view *runner, uint64_t *out)
+{
+    *out = FH_PLACE_NONE;
+    if (object == Py_None || runner == NULL)
+        return 0;
+    return as_index(object, runner->instruments_max, "place", out);
+}
+
+/* Reads a quote with everything that its verdict follows from, and judges it. */
+static PyObject *Reader_read_judged(Mapping *self, PyObject *const *arguments,
+                                    Py_ssize_t count)
+{
+    const fh_view *runner;
+    struct fh_limits limits;
+    struct fh_evidence seen;
+    uint64_t instrument, place;
+    if (want(count, 6, "read_judged") < 0 ||
+        as_index(arguments[0], self->plan.instruments_max, "instrument", &instrument) < 0 ||
+        as_view(arguments[1], &runner) < 0 || as_place(arguments[2], runner, &place) < 0 ||
+        as_signed(arguments[3], &limits.fresh_ns) < 0 ||
+        as_signed(arguments[4], &limits.heartbeat_ns) < 0 ||
+        as_signed(arguments[5], &limits.confirm_ns) < 0)
         return NULL;
-    const struct fh_owner *owner = fh_owner_of(&self->view);
-    return Py_BuildValue("NLK", record, (long long)fh_load_acquire(&owner->heartbeat_ns),
-                         (unsigned long long)fh_load_acquire(&owner->link));
+    int found = fh_gather(&self->view, instrument, runner, place, &seen);
+    if (found == 0)
+        Py_RETURN_NONE;
+    if (found < 0)
+        return unreadable(found == -1 ? instrument : place);
+    const struct fh_quote *quote = &seen.quote;
+    int64_t read_ns = monotonic_ns();
+    struct fh_verdict verdict = fh_judge(&seen, &limits, read_ns);
+    PyObject *const fields[] = {
+        PyLong_FromUnsignedLong(quote->sequence),
+        PyLong_FromLong(quote->source),
+        PyLong_FromLong(quote->flags),
+        PyLong_FromLong(quote->epoch),
+        PyLong_FromLong(quote->session),
+        PyLong_FromLong(quote->event_ns),
+        PyLong_FromLong(quote->recv_ns),
+        PyLong_FromLong(quote->publish_ns),
+        PyLong_FromUnsignedLong(quote->venue_sequence),
+        PyFloat_FromDouble(quote->bid),
+        PyFloat_FromDouble(quote->bid_size),
+        PyFloat_FromDouble(quote->ask),
+        PyFloat_FromDouble(quote->ask_size),
+        PyLong_FromLong(read_ns),
+        PyLong_FromLong(verdict.apply_ns),
+        PyLong_FromLong(verdict.state),
+        PyLong_FromLong(verdict.reason),
+        PyBool_FromLong(verdict.tradable),
+    };
+    return as_tuple(fields, sizeof fields / sizeof *fields);
 }
 
 /* Gets a writable buffer of whole items. Its alignment does not matter. */
@@ -553,18 +632,6 @@ static uint64_t drain(Mapping *self, uint64_t *cursor, uint8_t *out, uint64_t ro
     return drained;
 }
 
-static PyObject *triple(uint64_t first, uint64_t second, uint64_t third)
-{
-    PyObject *result = PyTuple_New(3);
-    const uint64_t values[] = {first, second, third};
-    for (Py_ssize_t i = 0; result != NULL && i < 3; i++) {
-        PyObject *number = PyLong_FromUnsignedLong(values[i]);
-        if (number == NULL || PyTuple_SetItem(result, i, number) < 0)
-            Py_CLEAR(result);
-    }
-    return result;
-}
-
 static PyObject *Reader_drain(Mapping *self, PyObject *const *arguments, Py_ssize_t count)
 {
     Py_buffer records;
@@ -583,7 +650,12 @@ static PyObject *Reader_drain(Mapping *self, PyObject *const *arguments, Py_ssiz
         Py_END_ALLOW_THREADS
     }
     PyBuffer_Release(&records);
-    return triple(drained, lost, cursor);
+    PyObject *const numbers[] = {
+        PyLong_FromUnsignedLong(drained),
+        PyLong_FromUnsignedLong(lost),
+        PyLong_FromUnsignedLong(cursor),
+    };
+    return as_tuple(numbers, 3);
 }
 
 /* --- construction -------------------------------------------------------------------- */
@@ -710,7 +782,7 @@ static void Mapping_dealloc(Mapping *self)
     {"load", (PyCFunction)Reader_load, METH_O, NULL},                                     \
     {"head", (PyCFunction)Reader_head, METH_NOARGS, NULL},                                \
     {"read_slot", (PyCFunction)Reader_read_slot, METH_O, NULL},                           \
-    {"read_live", (PyCFunction)Reader_read_live, METH_O, NULL},                           \
+    {"read_judged", FAST(Reader_read_judged), NULL},                                      \
     {"read_slots", (PyCFunction)Reader_read_slots, METH_O, NULL},                         \
     {"read_funding", (PyCFunction)Reader_read_funding, METH_O, NULL},                     \
     {"read_fundings", (PyCFunction)Reader_read_fundings, METH_O, NULL},                   \
@@ -796,7 +868,8 @@ PyMODINIT_FUNC PyInit__native(void)
     PyObject *digest = PyLong_FromUnsignedLongLong(FH_LAYOUT_DIGEST);
     if (digest == NULL || PyModule_AddObjectRef(module, "LAYOUT_DIGEST", digest) < 0 ||
         add_type(module, &writer_spec, "Writer") < 0 ||
-        add_type(module, &reader_spec, "Reader") < 0) {
+        add_type(module, &reader_spec, "Reader") < 0 ||
+        (reader_type = PyObject_GetAttrString(module, "Reader")) == NULL) {
         Py_XDECREF(digest);
         Py_DECREF(module);
         return NULL;

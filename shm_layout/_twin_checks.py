@@ -18,6 +18,7 @@ from shm_layout.limits import (
 )
 
 _MASK = (1 << 64) - 1
+_SIGNED_MIN, _SIGNED_MAX = -(1 << 63), (1 << 63) - 1
 _OCTAVE = 1 << BUCKETS_PER_OCTAVE_BITS
 
 
@@ -83,7 +84,7 @@ def as_unsigned(value: int, name: str) -> int:
 
 def as_signed(value: int, name: str) -> int:
     number = operator.index(value)
-    if not -(_MASK >> 1) - 1 <= number <= _MASK >> 1:
+    if not _SIGNED_MIN <= number <= _SIGNED_MAX:
         raise OverflowError(f"not a signed word: {name}={number}")
     return number
 

@@ -5,12 +5,17 @@ See `_twin.py` for why this is safe on x86-64, and only there.
 
 from __future__ import annotations
 
-from typing import Any
+import time
+from typing import TYPE_CHECKING, Any
 
 from shm_layout import _twin_checks as checks
 from shm_layout import schema
+from shm_layout._twin_judge import judge
 from shm_layout.errors import SlotUnreadable
 from shm_layout.limits import RECORD_BYTES, SLOT_RETRIES_MAX
+
+if TYPE_CHECKING:
+    from shm_layout.core import JudgedQuote
 
 MASK = (1 << 64) - 1
 SLOT_BYTES = schema.SLOT.size_bytes
@@ -44,6 +49,8 @@ class Reader:
             raise BufferError("Object is not writable.")
         checks.check_geometry(geometry, len(self._bytes))
         self._words = self._bytes.cast("Q")
+        self._heartbeat = (self._owner + schema.OWNER.offsets["heartbeat_ns"]) // 8
+        self._link = (self._owner + schema.OWNER.offsets["link"]) // 8
         self._ring = ring // 8
         self._records = ring + schema.RING.size_bytes
 
@@ -67,14 +74,15 @@ class Reader:
 
     def read_slot(self, instrument: int) -> bytes | None:
         """Return the newest whole record, None before the first; see the C header."""
+        instrument = checks.check_index(instrument, self._instruments_max, "instrument")
         return self._read_slot(self._latest, instrument)
 
     def read_funding(self, instrument: int) -> bytes | None:
         """Return the newest whole funding, None before the first."""
+        instrument = checks.check_index(instrument, self._instruments_max, "instrument")
         return self._read_slot(self._funding, instrument)
 
     def _read_slot(self, section: int, instrument: int) -> bytes | None:
-        instrument = checks.check_index(instrument, self._instruments_max, "instrument")
         base = section + instrument * SLOT_BYTES
         words, word = self._words, base // 8
         middle = base + CELL + RECORD_BYTES
@@ -95,13 +103,45 @@ class Reader:
                 return record
         raise SlotUnreadable(f"slot failed its checks: instrument={instrument}")
 
-    def read_live(self, instrument: int) -> tuple[bytes | None, int, int]:
-        """Return a slot's record, then the writer's heartbeat and link word."""
-        record = self.read_slot(instrument)
-        owner = schema.OWNER.offsets
-        heartbeat_ns = self._words[(self._owner + owner["heartbeat_ns"]) // 8]
-        link = self._words[(self._owner + owner["link"]) // 8]
-        return record, heartbeat_ns - ((heartbeat_ns >> 63) << 64), link
+    def read_judged(
+        self,
+        instrument: int,
+        runner: Any,
+        place: int | None,
+        fresh_ns: int,
+        heartbeat_limit_ns: int,
+        confirm_limit_ns: int,
+    ) -> JudgedQuote | None:
+        """Return a quote's fields and its verdict; see `fh_gather` and `fh_judge`."""
+        instrument = checks.check_index(instrument, self._instruments_max, "instrument")
+        if runner is not None:
+            if not isinstance(runner, Reader) or runner._is_writer:
+                raise TypeError("runner is a Reader or None")
+            if place is not None:
+                place = checks.check_index(place, runner._instruments_max, "place")
+        limits = (
+            checks.as_signed(fresh_ns, "fresh_ns"),
+            checks.as_signed(heartbeat_limit_ns, "heartbeat_limit_ns"),
+            checks.as_signed(confirm_limit_ns, "confirm_limit_ns"),
+        )
+        record = self._read_slot(self._latest, instrument)
+        if record is None:
+            return None
+        # Only after the quote: whoever died since it was copied is seen dead.
+        heartbeat_ns, link = self._heartbeat_ns(), self._words[self._link]
+        said, runner_heartbeat_ns = None, 0
+        if runner is not None:
+            if place is not None:
+                said = runner._read_slot(runner._latest, place)
+            runner_heartbeat_ns = runner._heartbeat_ns()
+        now_ns = time.monotonic_ns()
+        return judge(
+            record, heartbeat_ns, link, said, runner_heartbeat_ns, now_ns, *limits
+        )
+
+    def _heartbeat_ns(self) -> int:
+        word = self._words[self._heartbeat]
+        return word - ((word >> 63) << 64)
 
     def read_slots(self, out: Any) -> int:
         """Fill `out` with every slot's record; return how many were unreadable."""

@@ -115,7 +115,12 @@ REASON_NAMES = {
 
 FEED_KIND_BBO = 1
 FEED_KIND_DEPTH = 2
-FEED_KIND_NAMES = {FEED_KIND_BBO: "bbo", FEED_KIND_DEPTH: "depth"}
+FEED_KIND_BOTH = 3  # shows bbo, and compares it with depth
+FEED_KIND_NAMES = {
+    FEED_KIND_BBO: "bbo",
+    FEED_KIND_DEPTH: "depth",
+    FEED_KIND_BOTH: "both",
+}
 
 INSTRUMENT_ALL = (1 << 32) - 1  # of a command: every instrument of the venue
 

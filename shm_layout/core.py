@@ -14,6 +14,28 @@ from typing import Any, Protocol
 from shm_layout.errors import SegmentRefused
 from shm_layout.schema import LAYOUT_DIGEST
 
+# A quote and its verdict.
+JudgedQuote = tuple[
+    int,  # sequence
+    int,  # source
+    int,  # flags
+    int,  # epoch
+    int,  # session
+    int,  # event_ns
+    int,  # recv_ns
+    int,  # publish_ns
+    int,  # venue_sequence
+    float,  # bid
+    float,  # bid_size
+    float,  # ask
+    float,  # ask_size
+    int,  # read_ns
+    int,  # apply_ns
+    int,  # state
+    int,  # reason
+    bool,  # tradable
+]
+
 
 class CoreReader(Protocol):
     """What both implementations can read."""
@@ -22,7 +44,16 @@ class CoreReader(Protocol):
     def load_words(self, offset: int, out: Any, /) -> None: ...
     def head(self) -> int: ...
     def read_slot(self, instrument: int, /) -> bytes | None: ...
-    def read_live(self, instrument: int, /) -> tuple[bytes | None, int, int]: ...
+    def read_judged(
+        self,
+        instrument: int,
+        runner: Any,  # a reader of the same implementation, None when there is none
+        place: int | None,  # the instrument's in the runner's directory
+        fresh_ns: int,
+        heartbeat_limit_ns: int,
+        confirm_limit_ns: int,
+        /,
+    ) -> JudgedQuote | None: ...
     def read_slots(self, out: Any, /) -> int: ...
     def read_funding(self, instrument: int, /) -> bytes | None: ...
     def read_fundings(self, out: Any, /) -> int: ...

@@ -6,14 +6,12 @@
  *     fh_latest_read()   copies the newest whole record of one instrument;
  *     fh_funding_read()  copies its newest funding;
  *     fh_ring_read()     copies the next record, or says how many were overwritten;
- *     fh_liveness_ns()   says when its venue last proved that its data flows.
+ *     fh_liveness_ns()   says when its venue last proved that its data flows;
+ *     fh_gather()        copies a quote and what else its verdict follows from;
+ *     fh_judge()         says whether it may be traded on.
  *
  * A reader never writes and is unknown to the writer. Every function returns at once.
- * Ages are yours to compute: CLOCK_MONOTONIC now minus recv_ns. A quote may be traded on
- * only while the owner's heartbeat is younger than 500 ms, its link is FH_LINK_UP, the
- * record's session is the link's session, its source is FH_SOURCE_STREAM, and its flags
- * hold none of FH_FLAG_ONE_SIDED, FH_FLAG_RESTARTED, FH_FLAG_SYNCING and
- * FH_FLAG_DISPUTED, nor FH_FLAG_OUTLIER while it is younger than FH_OUTLIER_HOLD_NS.
+ * Ages are yours to compute: CLOCK_MONOTONIC now minus recv_ns.
  *
  * Needs C11 or C++11 with the GCC/Clang atomic builtins, little-endian, 64 bits.
  */
@@ -504,6 +502,145 @@ static inline uint64_t fh_ring_read(const fh_view *view, uint64_t *cursor, void 
         *cursor = resume;
     }
     return 0;
+}
+
+/* --- may it be traded on? ------------------------------------------------------------ */
+
+#define FH_PLACE_NONE UINT64_MAX /* the runner's directory does not list it */
+
+/* What a verdict follows from, in the order in which it is loaded. */
+struct fh_evidence {
+    struct fh_quote quote;
+    int64_t heartbeat_ns;        /* of the feed */
+    uint64_t link;               /* of the feed: session << 32 | FH_LINK_* */
+    struct fh_status said;       /* by the runner; kind 0: nothing */
+    int64_t runner_heartbeat_ns; /* 0: there is no runner */
+};
+
+/* How old things may be, in nanoseconds. */
+struct fh_limits {
+    int64_t fresh_ns;     /* the quote: fresh_ns of its instrument in the directory */
+    int64_t heartbeat_ns; /* both heartbeats; 500 ms unless configured */
+    int64_t confirm_ns;   /* the REST check of a quiet quote; 15 s unless configured */
+};
+
+struct fh_verdict {
+    int64_t apply_ns; /* when the runner applied a two-sided record; FH_TIME_NONE unknown */
+    uint8_t state;    /* FH_STATE_* */
+    uint8_t reason;   /* FH_REASON_* */
+    uint8_t tradable; /* 1: state, reason and source allow it */
+};
+
+/* Loads the evidence: of an instrument of that feed, and of its place in the runner's
+ * directory; runner may be NULL. Returns 1, 0 when there is no quote yet, -1 when its slot
+ * is damaged, -2 when the runner's is. */
+static inline int fh_gather(const fh_view *feed, uint64_t instrument, const fh_view *runner,
+                            uint64_t place, struct fh_evidence *out)
+{
+    int found = fh_latest_read(feed, instrument, &out->quote);
+    if (found <= 0)
+        return found;
+    /* Only after the quote: whoever died since it was copied is seen dead. */
+    out->heartbeat_ns = (int64_t)fh_load_acquire(&fh_owner_of(feed)->heartbeat_ns);
+    out->link = fh_load_acquire(&fh_owner_of(feed)->link);
+    out->said.kind = 0;
+    out->runner_heartbeat_ns = 0;
+    if (runner == NULL)
+        return found;
+    if (place != FH_PLACE_NONE && fh_latest_read(runner, place, &out->said) < 0)
+        return -2;
+    out->runner_heartbeat_ns =
+        (int64_t)fh_load_acquire(&fh_owner_of(runner)->heartbeat_ns);
+    return found;
+}
+
+/* Says whether a stamp is not of the future and its age within the limit. */
+static inline int fh_is_young(int64_t stamp_ns, int64_t now_ns, int64_t limit_ns)
+{
+    return stamp_ns <= now_ns && limit_ns >= 0 &&
+        (uint64_t)now_ns - (uint64_t)stamp_ns <= (uint64_t)limit_ns;
+}
+
+/* Says whether a side is absent: NaN, told by its bits, which -ffast-math lets stand. */
+static inline int fh_is_absent(double price)
+{
+    uint64_t bits;
+    memcpy(&bits, &price, sizeof bits);
+    return bits << 1 > UINT64_C(0x7ff) << 53;
+}
+
+static inline struct fh_verdict fh_verdict_of(uint8_t state, uint8_t reason)
+{
+    struct fh_verdict verdict = {FH_TIME_NONE, state, reason, 0};
+    return verdict;
+}
+
+/* Returns what the feed alone shows of its quote; LIVE: nothing speaks against it. */
+static inline struct fh_verdict fh_assess(const struct fh_evidence *seen,
+                                          const struct fh_limits *limits, int64_t now_ns)
+{
+    const struct fh_quote *quote = &seen->quote;
+    if (!fh_is_young(seen->heartbeat_ns, now_ns, limits->heartbeat_ns))
+        return fh_verdict_of(FH_STATE_DOWN, FH_REASON_WRITER_DEAD);
+    if ((uint32_t)seen->link != FH_LINK_UP)
+        return fh_verdict_of(FH_STATE_DOWN, FH_REASON_LINK_DOWN);
+    if (quote->session != seen->link >> 32 || quote->flags & FH_FLAG_RESTARTED)
+        return fh_verdict_of(FH_STATE_SYNCING, FH_REASON_AWAITING_QUOTE);
+    if (quote->flags & FH_FLAG_SYNCING)
+        return fh_verdict_of(FH_STATE_SYNCING, FH_REASON_RESYNC);
+    if (quote->flags & FH_FLAG_DISPUTED)
+        return fh_verdict_of(FH_STATE_SUSPECT, FH_REASON_DISPUTED);
+    if (quote->flags & FH_FLAG_ONE_SIDED || fh_is_absent(quote->bid) ||
+        fh_is_absent(quote->ask))
+        return fh_verdict_of(FH_STATE_SUSPECT, FH_REASON_ONE_SIDED);
+    if (quote->flags & FH_FLAG_OUTLIER && quote->recv_ns > now_ns - FH_OUTLIER_HOLD_NS)
+        return fh_verdict_of(FH_STATE_SUSPECT, FH_REASON_OUTLIER);
+    if (!fh_is_young(quote->recv_ns, now_ns, limits->fresh_ns))
+        return fh_verdict_of(FH_STATE_STALE, FH_REASON_AGE);
+    return fh_verdict_of(FH_STATE_LIVE, FH_REASON_NONE);
+}
+
+/* Returns what the feed's evidence and a verdict that counts come to. QUIET excuses the
+ * age of no other record than the one that the runner said it of. */
+static inline struct fh_verdict fh_overlay(struct fh_verdict shown,
+                                           const struct fh_evidence *seen,
+                                           const struct fh_limits *limits, int64_t now_ns)
+{
+    const struct fh_quote *quote = &seen->quote;
+    const struct fh_status *said = &seen->said;
+    int is_quiet = said->state == FH_STATE_QUIET;
+    int is_excused = is_quiet && shown.state == FH_STATE_STALE &&
+        said->applied_sequence == quote->sequence && quote->recv_ns > 0 &&
+        quote->recv_ns <= now_ns;
+    if (shown.state != FH_STATE_LIVE && !is_excused)
+        return shown;
+    int is_confirmed = said->reason == FH_REASON_QUIET_CONFIRMED &&
+        said->confirmed_ns >= quote->recv_ns &&
+        fh_is_young(said->confirmed_ns, now_ns, limits->confirm_ns);
+    if (is_quiet && !is_confirmed)
+        return fh_verdict_of(FH_STATE_QUIET, FH_REASON_QUIET_UNCONFIRMED);
+    return fh_verdict_of(said->state, said->reason);
+}
+
+/* Judges a quote from its evidence; now_ns is CLOCK_MONOTONIC, read after fh_gather. */
+static inline struct fh_verdict fh_judge(const struct fh_evidence *seen,
+                                         const struct fh_limits *limits, int64_t now_ns)
+{
+    const struct fh_status *said = &seen->said;
+    struct fh_verdict verdict = fh_assess(seen, limits, now_ns);
+    int runner_beats = fh_is_young(seen->runner_heartbeat_ns, now_ns, limits->heartbeat_ns);
+    if (runner_beats && said->kind != 0 && said->session == seen->quote.session &&
+        said->applied_epoch == seen->quote.epoch) {
+        verdict = fh_overlay(verdict, seen, limits, now_ns);
+        verdict.apply_ns = said->apply_ns;
+    } else if (verdict.state == FH_STATE_LIVE) {
+        verdict = fh_verdict_of(FH_STATE_UNKNOWN, runner_beats ? FH_REASON_NO_VERDICT
+                                                               : FH_REASON_RUNNER_DEAD);
+    }
+    verdict.tradable = seen->quote.source == FH_SOURCE_STREAM &&
+        (verdict.state == FH_STATE_LIVE || (verdict.state == FH_STATE_QUIET &&
+                                            verdict.reason == FH_REASON_QUIET_CONFIRMED));
+    return verdict;
 }
 
 #endif

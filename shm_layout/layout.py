@@ -128,6 +128,16 @@ class Layout:
         """Return the field of that name."""
         return next(field for field in self.fields if field.name == name)
 
+    def struct_of(self, *names: str) -> struct.Struct:
+        """Return what unpacks these fields alone, in their order in the table."""
+        formats = (
+            member.struct_format
+            if isinstance(member, Field) and member.name in names
+            else f"{member.size_bytes}x"
+            for member in self.members
+        )
+        return struct.Struct("<" + "".join(formats))
+
     def describe(self) -> str:
         """Return the table as text: the input of the layout digest."""
         lines = [f"{self.name} {self.size_bytes}"]

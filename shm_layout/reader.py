@@ -1,13 +1,15 @@
 """Read side of one segment, for any process of the same user.
 
-Never writes, never waits, and says nothing about health: it returns stamps and records
-as they are. Who reads, subtracts.
+Never writes and never waits. It returns stamps and records as they are; who reads,
+subtracts. Only `quote_reader` judges, by the rules of `feedhandler.verdict`.
 """
 
 from __future__ import annotations
 
 import mmap
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,7 +17,7 @@ import numpy.typing as npt
 
 from shm_layout import commands, schema, segment
 from shm_layout.commands import Command
-from shm_layout.core import make_reader
+from shm_layout.core import JudgedQuote, make_reader
 from shm_layout.directory import Histogram, Instrument, decode_text
 from shm_layout.layout import Layout
 from shm_layout.limits import COMMANDS_MAX, Capacities
@@ -76,7 +78,6 @@ class Reader:
         self._instruments: tuple[Instrument, ...] = ()
         # Bound once: what every read of a quote calls.
         self.read_slot = self._core.read_slot
-        self.read_live = self._core.read_live
         self.read_funding = self._core.read_funding
         self.drain = self._core.drain
         self.head = self._core.head
@@ -101,6 +102,33 @@ class Reader:
     def read_fundings(self, out: Any) -> int:
         """Fill `out` with every instrument's newest funding, as `read_slots` does."""
         return self._core.read_fundings(out)
+
+    def quote_reader(
+        self,
+        index: int,
+        runner: Reader | None,
+        place: int | None,
+        *,
+        fresh_ns: int,
+        heartbeat_limit_ns: int,
+        confirm_limit_ns: int,
+    ) -> Callable[[], JudgedQuote | None]:
+        """Return a call that reads one quote and judges it, for every next time.
+
+        `place` is the instrument's in the runner's directory, None when it has none.
+        The call returns None before the first quote, and raises `SlotUnreadable` when
+        one of the two slots is damaged. A verdict counts only if it was made for the
+        epoch and session of that very quote.
+        """
+        return partial(
+            self._core.read_judged,
+            index,
+            None if runner is None else runner._core,
+            place,
+            fresh_ns,
+            heartbeat_limit_ns,
+            confirm_limit_ns,
+        )
 
     def liveness_ns(self) -> int:
         """Return when the venue's liveness channel last ticked, monotonic; 0 never."""
@@ -228,7 +256,7 @@ class Reader:
     def close(self) -> None:
         """Let go of the mapping. Reading afterwards is an error."""
         self.__dict__.pop("_core", None)
-        for name in ("read_slot", "read_live", "read_funding", "drain", "head"):
+        for name in ("read_slot", "read_funding", "drain", "head"):
             self.__dict__.pop(name, None)
         try:
             self._mapping.close()

@@ -3,12 +3,11 @@
 A segment is the shared-memory object `/fh.<instance>.<place>`, mode 0600. Its writer
 holds an exclusive `flock` on it for life; the kernel drops the lock when the process is
 gone, also for a zombie. Whoever holds the lock may initialise, adopt or remove it;
-nobody else changes a byte. Readers map it read-only and check everything first.
+nobody else changes a byte. Readers map it read-only and check everything first. This
+module is the one door to `posix_ipc`.
 
     absent ──create──▶ not ready ──ready word──▶ ready ──retire──▶ superseded, unlinked
                           ▲ lock free: start over   │ lock free, same layout: adopt
-
-The one door to `posix_ipc`.
 """
 
 from __future__ import annotations
@@ -170,7 +169,7 @@ def create_or_adopt(instance: str, role: str, capacities: Capacities) -> OwnedSe
     Raises `SegmentBusy` while another writer lives, `SegmentSpace` when it does not
     fit, `SegmentRefused` when the name is taken by something that is not ours.
     """
-    name = segment_name(instance, role)
+    name, last_epoch = segment_name(instance, role), 0
     while True:
         fd = _open_or_create(name, capacities)
         try:
@@ -181,7 +180,7 @@ def create_or_adopt(instance: str, role: str, capacities: Capacities) -> OwnedSe
                 continue
             verdict = _judge_existing(name, fd, role, capacities)
             if verdict == "retire":
-                _retire(name, fd)
+                last_epoch = _retire(name, fd)
                 os.close(fd)
                 continue
             if verdict == "fill":
@@ -191,7 +190,7 @@ def create_or_adopt(instance: str, role: str, capacities: Capacities) -> OwnedSe
         except BaseException:
             os.close(fd)
             raise
-        _store_word(mapping, _EPOCH, _load_word(mapping, _EPOCH) + 1)
+        _store_word(mapping, _EPOCH, max(_load_word(mapping, _EPOCH), last_epoch) + 1)
         return OwnedSegment(name, fd, mapping, adopted=verdict == "adopt")
 
 
@@ -304,8 +303,7 @@ def _judge_existing(name: str, fd: int, role: str, capacities: Capacities) -> st
     try:
         values = check_header(name, read_header(fd), size_bytes)
     except (SegmentNotReady, SegmentRefused):
-        # Ours, but its creator died before the ready word, or it is of another layout,
-        # boot or time namespace.
+        # Ours, but never ready, or of another layout, boot or time namespace.
         return "retire"
     is_same = (
         capacities_of(values) == capacities
@@ -315,12 +313,15 @@ def _judge_existing(name: str, fd: int, role: str, capacities: Capacities) -> st
     return "adopt" if is_same else "retire"
 
 
-def _retire(name: str, fd: int) -> None:
-    size_bytes = os.fstat(fd).st_size
-    if size_bytes >= HEADER.size_bytes:
+def _retire(name: str, fd: int) -> int:
+    """Mark and unlink a segment; return its epoch: no verdict on it may count again."""
+    epoch, size_bytes = 0, os.fstat(fd).st_size
+    if size_bytes >= _EPOCH + 8:
         with mmap.mmap(fd, size_bytes) as mapping:
             _store_word(mapping, HEADER.offsets["superseded"], 1)
+            epoch = _load_word(mapping, _EPOCH)
     _unlink(name)
+    return epoch if epoch < 1 << 31 else 0  # more than ever were: it is damaged
 
 
 def _unlink(name: str) -> None:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from feedhandler import verdict
-from shm_layout import codes
+from shm_layout import _twin_judge, codes
 from shm_layout.limits import OUTLIER_HOLD_NS as HOLD_NS
 from shm_layout.schema import QUOTE, STATUS
 
@@ -226,50 +226,6 @@ def test_a_heartbeat_proves_life_only_while_young(
     assert verdict.is_beating(heartbeat_ns, NOW_NS, 500) is beats
 
 
-@given(
-    flags=st.integers(0, 2 * max(codes.FLAG_NAMES) - 1),
-    record_session=st.integers(6, 8),
-    age_ns=st.integers(-5, 2 * FRESH_NS) | st.sampled_from([HOLD_NS - 1, HOLD_NS]),
-    bid=st.sampled_from([1.0, math.nan]),
-    ask=st.sampled_from([2.0, math.nan]),
-    writer_beats=st.booleans(),
-    link=st.sampled_from(list(codes.LINK_NAMES)),
-)
-def test_one_quote_is_judged_as_the_array_of_it(
-    flags: int,
-    record_session: int,
-    age_ns: int,
-    bid: float,
-    ask: float,
-    writer_beats: bool,
-    link: int,
-) -> None:
-    recv_ns = NOW_NS - age_ns
-    records = make_records(
-        flags=flags, session=record_session, recv_ns=recv_ns, bid=bid, ask=ask
-    )
-    states, reasons = verdict.assess(
-        records,
-        np.array([FRESH_NS]),
-        NOW_NS,
-        writer_beats=writer_beats,
-        link=link,
-        session=7,
-    )
-    one = verdict.assess_one(
-        flags,
-        record_session,
-        recv_ns,
-        not (math.isnan(bid) or math.isnan(ask)),
-        FRESH_NS,
-        NOW_NS,
-        writer_beats,
-        link,
-        7,
-    )
-    assert one == (int(states[0]), int(reasons[0]))
-
-
 # --- QUIET ---------------------------------------------------------------------------
 
 CONFIRM_NS = verdict.QUIET_CONFIRM_LIMIT_NS
@@ -305,27 +261,23 @@ def judge_quiet(
     states, reasons = verdict.overlay(
         *evidence, verdicts, records, now_ns, runner_beats=runner_beats
     )
-    is_counted = (
-        verdicts["session"][0] == records["session"][0]
-        and verdicts["applied_epoch"][0] == records["epoch"][0]
+    is_tradable = bool(verdict.is_tradable(states, reasons, records["source"])[0])
+    one = _twin_judge.judge(
+        records.tobytes(),
+        now_ns if writer_beats else 0,
+        7 << 32 | codes.LINK_UP,
+        verdicts.tobytes(),
+        now_ns if runner_beats else 0,
+        now_ns,
+        FRESH_NS,
+        verdict.HEARTBEAT_LIMIT_NS,
+        CONFIRM_NS,
     )
-    if runner_beats and is_counted:
-        one = verdict.overlay_one(
-            int(evidence[0][0]),
-            int(evidence[1][0]),
-            int(verdicts["state"][0]),
-            int(verdicts["reason"][0]),
-            int(verdicts["confirmed_ns"][0]),
-            bool(verdicts["applied_sequence"][0] == records["sequence"][0]),
-            int(records["recv_ns"][0]),
-            now_ns,
-            CONFIRM_NS,
-        )
-        assert one == (int(states[0]), int(reasons[0]))
+    assert one[-3:] == (int(states[0]), int(reasons[0]), is_tradable)
     return (
         codes.STATE_NAMES[int(states[0])],
         codes.REASON_NAMES[int(reasons[0])],
-        bool(verdict.is_tradable(states, reasons, records["source"])[0]),
+        is_tradable,
     )
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from shm_layout import Reader
+from shm_layout.core import JudgedQuote
 
 MS = 1_000_000
 
@@ -13,13 +14,10 @@ class Entry:
     """One instrument of one feed, and its place in the runner's directory."""
 
     __slots__ = (
-        "fresh_ns",
         "index",
         "names",
         "read",
         "read_funding",
-        "read_verdict",
-        "verdict_index",
     )
 
     def __init__(
@@ -27,21 +25,19 @@ class Entry:
         reader: Reader,
         index: int,
         names: tuple[str, str, str],
-        fresh_ns: int,
-        runner: Reader | None,
-        verdict_index: int | None,
+        read: Callable[[], JudgedQuote | None],
     ) -> None:
-        self.read = reader.read_live
-        self.read_funding = reader.read_funding
         self.index = index
         self.names = names  # venue, instrument, symbol
-        self.fresh_ns = fresh_ns
-        self.read_verdict = runner.read_live if runner is not None else None
-        self.verdict_index = verdict_index
+        self.read = read
+        self.read_funding = reader.read_funding
 
 
 def make_entries(
-    feeds: Mapping[str, Reader], runner: Reader | None
+    feeds: Mapping[str, Reader],
+    runner: Reader | None,
+    heartbeat_limit_ns: int,
+    confirm_limit_ns: int,
 ) -> dict[tuple[str, str], Entry]:
     """Return the entries of all active instruments, by venue and instrument."""
     judges = () if runner is None else runner.instruments()
@@ -51,9 +47,14 @@ def make_entries(
             reader,
             index,
             (venue, entry.instrument, entry.symbol),
-            entry.fresh_ms * MS,
-            runner,
-            places.get((venue, entry.instrument)),
+            reader.quote_reader(
+                index,
+                runner,
+                places.get((venue, entry.instrument)),
+                fresh_ns=entry.fresh_ms * MS,
+                heartbeat_limit_ns=heartbeat_limit_ns,
+                confirm_limit_ns=confirm_limit_ns,
+            ),
         )
         for venue, reader in feeds.items()
         for index, entry in enumerate(reader.instruments())

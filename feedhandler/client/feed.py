@@ -19,27 +19,20 @@ from types import TracebackType
 import numpy as np
 import numpy.typing as npt
 
-from feedhandler import verdict
 from feedhandler.client.entries import Entry, make_entries
 from feedhandler.client.follow import Follower, Losses, Record
 from feedhandler.client.funding import STALE_AFTER_S, Funding, unpack_funding
-from feedhandler.client.quote import Quote, unpack_status
+from feedhandler.client.quote import Quote
 from feedhandler.client.quotes import Quotes
 from feedhandler.client.ready import NO_FEED, NOT_LISTED, NotReady, parse_names
 from shm_layout import Reader, SegmentError, segment
-from shm_layout.codes import (
-    REASON_NO_VERDICT,
-    REASON_RUNNER_DEAD,
-    STATE_LIVE,
-    STATE_QUIET,
-    STATE_UNKNOWN,
-)
+from shm_layout.codes import REASON_NAMES, REASON_WRITER_DEAD, TIME_NONE
 
 _LOOK_NS = 250_000_000  # how often a dead or missing segment is looked for again
 _POLL_S = 0.005
 _FEED = "feed:"
 _RUNNER = "runner"
-_LINK_MASK = 0xFFFF_FFFF
+_WRITER_DEAD = REASON_NAMES[REASON_WRITER_DEAD]
 
 
 class Feed:
@@ -90,28 +83,13 @@ class Feed:
             entry = self._entries.get((venue, instrument))
             if entry is None:
                 return None
-        record, heartbeat_ns, link = entry.read(entry.index)
-        now_ns = time.monotonic_ns()
-        writer_beats = 0 <= now_ns - heartbeat_ns <= self._heartbeat_limit_ns
-        if not writer_beats:
-            self._look(now_ns)  # for a later read: it may have been replaced
-        if record is None:
+        fields = entry.read()
+        if fields is None:
+            self._look(time.monotonic_ns())  # for a later read, as below
             return None
-        quote = Quote(record, now_ns, entry.names)
-        bid, ask = quote.bid, quote.ask
-        state, reason = verdict.assess_one(
-            quote.flags,
-            quote.session,
-            quote.recv_ns,
-            bid == bid and ask == ask,  # as `is_two_sided`, without a call
-            entry.fresh_ns,
-            now_ns,
-            writer_beats,
-            link & _LINK_MASK,
-            link >> 32,
-        )
-        state, reason = self._overlay(entry, quote, state, reason, now_ns)
-        quote.set_verdict(state, reason)
+        quote = Quote(entry.names, fields)
+        if quote.apply_ns == TIME_NONE or quote.reason == _WRITER_DEAD:
+            self._look(quote.read_ns)  # feed or runner may have been replaced
         return quote
 
     def funding(
@@ -242,50 +220,6 @@ class Feed:
     ) -> None:
         self.close()
 
-    def _overlay(
-        self, entry: Entry, quote: Quote, state: int, reason: int, now_ns: int
-    ) -> tuple[int, int]:
-        """Return what the feed's evidence and the runner's verdict come to."""
-        if entry.read_verdict is None or entry.verdict_index is None:
-            self._look(now_ns)
-            is_dead = state == STATE_LIVE and self._runner is None
-            return (
-                (STATE_UNKNOWN, REASON_RUNNER_DEAD)
-                if is_dead
-                else _unjudged(state, reason)
-            )
-        record, heartbeat_ns, _ = entry.read_verdict(entry.verdict_index)
-        # The heartbeat was loaded after `now_ns` was taken and may be younger.
-        if not now_ns - heartbeat_ns <= self._heartbeat_limit_ns:
-            self._look(now_ns)
-            is_dead = state == STATE_LIVE
-            return (
-                (STATE_UNKNOWN, REASON_RUNNER_DEAD)
-                if is_dead
-                else _unjudged(state, reason)
-            )
-        if record is None:
-            return _unjudged(state, reason)
-        session, apply_ns, confirmed_ns, sequence, epoch, said, why = unpack_status(
-            record
-        )
-        if session != quote.session or epoch != quote.epoch:
-            return _unjudged(state, reason)
-        quote.apply_ns = apply_ns
-        if state == STATE_LIVE and said != STATE_QUIET:
-            return said, why
-        return verdict.overlay_one(
-            state,
-            reason,
-            said,
-            why,
-            confirmed_ns,
-            sequence == quote.sequence,
-            quote.recv_ns,
-            now_ns,
-            self._confirm_limit_ns,
-        )
-
     def _look(self, now_ns: int) -> None:
         if now_ns >= self._next_look_ns:
             self._next_look_ns = now_ns + _LOOK_NS
@@ -341,11 +275,9 @@ class Feed:
         )
         if made_from != self._made_from:
             self._made_from = made_from
-            self._entries = make_entries(self._feeds, self._runner)
-
-
-def _unjudged(state: int, reason: int) -> tuple[int, int]:
-    """Return what is left to say of a quote that the runner did not judge."""
-    if state == STATE_LIVE:
-        return STATE_UNKNOWN, REASON_NO_VERDICT
-    return state, reason
+            self._entries = make_entries(
+                self._feeds,
+                self._runner,
+                self._heartbeat_limit_ns,
+                self._confirm_limit_ns,
+            )

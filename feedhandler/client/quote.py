@@ -2,41 +2,20 @@
 
 from __future__ import annotations
 
-import struct
 import time
 
-from feedhandler.verdict import is_tradable
-from shm_layout.codes import (
-    REASON_NAMES,
-    SOURCE_NAMES,
-    SOURCE_STREAM,
-    STATE_NAMES,
-    STATE_UNKNOWN,
-    TIME_NONE,
-)
-from shm_layout.schema import QUOTE, STATUS
+from shm_layout.codes import REASON_NAMES, SOURCE_NAMES, STATE_NAMES, TIME_NONE
+from shm_layout.core import JudgedQuote
 
-_unpack = QUOTE.struct.unpack
-# Only what a verdict needs of a STATUS record, by its declared offsets.
-_SESSION, _APPLY, _CONFIRMED, _SEQUENCE, _EPOCH = (
-    STATUS.offsets[name]
-    for name in (
-        *("session", "apply_ns", "confirmed_ns"),
-        *("applied_sequence", "applied_epoch"),
+# The words of the codes, at the codes' places.
+_STATES, _REASONS, _SOURCES = (
+    tuple(names.get(code, unknown) for code in range(256))
+    for names, unknown in (
+        (STATE_NAMES, "UNKNOWN"),
+        (REASON_NAMES, "unknown"),
+        (SOURCE_NAMES, "UNKNOWN"),
     )
 )
-_STATUS = struct.Struct(
-    f"<{_SESSION}xI{_APPLY - _SESSION - 4}xq{_CONFIRMED - _APPLY - 8}xq"
-    f"{_SEQUENCE - _CONFIRMED - 8}xQ{_EPOCH - _SEQUENCE - 8}xIBB"
-)
-_STREAM = SOURCE_NAMES[SOURCE_STREAM]
-# By state and reason: their words, and whether the stream may be traded on then.
-_WORDS = {
-    state << 8 | reason: (word, why, bool(is_tradable(state, reason, SOURCE_STREAM)))
-    for state, word in STATE_NAMES.items()
-    for reason, why in REASON_NAMES.items()
-}
-_UNKNOWN = (STATE_NAMES[STATE_UNKNOWN], "unknown", False)
 
 
 class Quote:
@@ -95,15 +74,12 @@ class Quote:
     source: str
     tradable: bool
 
-    def __init__(
-        self, record: bytes, read_ns: int, names: tuple[str, str, str]
-    ) -> None:
+    def __init__(self, names: tuple[str, str, str], fields: JudgedQuote) -> None:
+        self.venue, self.instrument, self.symbol = names
         (
             self.sequence,
-            _,
             source,
             self.flags,
-            _,
             self.epoch,
             self.session,
             self.event_ns,
@@ -114,12 +90,15 @@ class Quote:
             self.bid_size,
             self.ask,
             self.ask_size,
-            _,
-        ) = _unpack(record)
-        self.venue, self.instrument, self.symbol = names
-        self.source = SOURCE_NAMES.get(source, "UNKNOWN")
-        self.read_ns = read_ns
-        self.apply_ns = TIME_NONE
+            self.read_ns,
+            self.apply_ns,
+            state,
+            reason,
+            self.tradable,
+        ) = fields
+        self.source = _SOURCES[source]
+        self.state = _STATES[state]
+        self.reason = _REASONS[reason]
 
     @property
     def is_two_sided(self) -> bool:
@@ -147,23 +126,9 @@ class Quote:
         wall_at_read_ns = time.time_ns() - (time.monotonic_ns() - self.read_ns)
         return wall_at_read_ns - self.event_ns
 
-    def set_verdict(self, state: int, reason: int) -> None:
-        """Enter the verdict; whoever reads a quote gets it already entered."""
-        self.state, self.reason, is_trusted = _WORDS.get(state << 8 | reason, _UNKNOWN)
-        self.tradable = is_trusted and self.source == _STREAM
-
     def __repr__(self) -> str:
         return (
             f"Quote({self.venue} {self.instrument} {self.bid_size} @ {self.bid} × "
             f"{self.ask} @ {self.ask_size} {self.state} {self.reason} "
             f"tradable={self.tradable} recv_age_ns={self.recv_age_ns})"
         )
-
-
-def unpack_status(record: bytes) -> tuple[int, int, int, int, int, int, int]:
-    """Return what a verdict needs of a STATUS record.
-
-    In order: session, apply_ns, confirmed_ns, applied_sequence, epoch, state, reason.
-    """
-    fields: tuple[int, int, int, int, int, int, int] = _STATUS.unpack_from(record)
-    return fields

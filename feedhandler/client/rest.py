@@ -19,9 +19,11 @@ from feedhandler.client.feed import Feed
 from feedhandler.client.quote import Quote
 from shm_layout import Reader, SegmentError, SlotUnreadable
 from shm_layout.codes import (
+    REASON_NAMES,
     REASON_NEVER_SPOKEN,
     SOURCE_NAMES,
     SOURCE_REST,
+    STATE_NAMES,
     STATE_UNKNOWN,
     TIME_NONE,
 )
@@ -29,6 +31,7 @@ from shm_layout.schema import QUOTE
 
 _ROLE = "rest"
 _TRUSTED = ("LIVE", "QUIET")
+_UNJUDGED = STATE_NAMES[STATE_UNKNOWN], REASON_NAMES[REASON_NEVER_SPOKEN]
 _COPIED = (
     *("bid", "bid_size", "ask", "ask_size", "event_ns", "recv_ns", "publish_ns"),
     *("session", "epoch", "sequence", "flags"),
@@ -60,18 +63,13 @@ class FeedWithRest(Feed):
         quote = super().quote(venue, instrument)
         if quote is not None and quote.state in _TRUSTED:
             return quote
-        record, symbol = self._read(venue, instrument)
-        if record is None:
+        answered = self._answered(venue, instrument)
+        if quote is None or answered is None:
+            return quote or answered
+        if answered.recv_ns <= quote.recv_ns:
             return quote
-        read_ns = time.monotonic_ns()
-        answered = Quote(record, read_ns, (venue, instrument, symbol))
-        answered.set_verdict(STATE_UNKNOWN, REASON_NEVER_SPOKEN)
-        if quote is not None:
-            if answered.recv_ns <= quote.recv_ns:
-                return quote
-            answered.state, answered.reason = quote.state, quote.reason
-            answered.apply_ns = quote.apply_ns
-        answered.tradable = False
+        answered.state, answered.reason = quote.state, quote.reason
+        answered.apply_ns = quote.apply_ns
         return answered
 
     def quotes(self) -> npt.NDArray[np.void]:
@@ -81,7 +79,7 @@ class FeedWithRest(Feed):
         for row in table:
             if row["state"] in _TRUSTED:
                 continue
-            record, _ = self._read(str(row["venue"]), str(row["instrument"]))
+            record = self._record(str(row["venue"]), str(row["instrument"]))
             if record is None or _recv_ns(record) <= row["recv_ns"]:
                 continue
             answered = np.frombuffer(record, QUOTE.dtype)[0]
@@ -113,15 +111,36 @@ class FeedWithRest(Feed):
             self._rest.close()
             self._rest = None
 
-    def _read(self, venue: str, instrument: str) -> tuple[bytes | None, str]:
-        self._look(time.monotonic_ns())  # a late start, or another segment
-        index, symbol = self._places.get((venue, instrument), (-1, ""))
+    def _answered(self, venue: str, instrument: str) -> Quote | None:
+        """Return what REST has, as nobody judged it."""
+        index, symbol = self._place(venue, instrument)
         if self._rest is None or index < 0:
-            return None, symbol
+            return None
+        read = self._rest.quote_reader(
+            index, None, None, fresh_ns=0, heartbeat_limit_ns=0, confirm_limit_ns=0
+        )
         try:
-            return self._rest.read_slot(index), symbol
+            fields = read()
         except SlotUnreadable:
-            return None, symbol
+            return None
+        if fields is None:
+            return None
+        quote = Quote((venue, instrument, symbol), fields)
+        quote.state, quote.reason, quote.tradable = *_UNJUDGED, False
+        return quote
+
+    def _record(self, venue: str, instrument: str) -> bytes | None:
+        index, _ = self._place(venue, instrument)
+        if self._rest is None or index < 0:
+            return None
+        try:
+            return self._rest.read_slot(index)
+        except SlotUnreadable:
+            return None
+
+    def _place(self, venue: str, instrument: str) -> tuple[int, str]:
+        self._look(time.monotonic_ns())  # a late start, or another segment
+        return self._places.get((venue, instrument), (-1, ""))
 
 
 def _attach(instance: str) -> Reader | None:

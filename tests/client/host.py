@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ import feedhandler
 from feedhandler.config import Config, RunnerConfig, VenueConfig
 from feedhandler.runner.process import Runner
 from shm_layout import LINK_UP, Capacities, Instrument, Writer, segment
+from shm_layout.schema import QUOTE, SLOT
 
 VENUE = "hyperliquid"
 MS = 1_000_000
@@ -22,13 +24,7 @@ class Host:
         self.instance = instance
         self._stepped_ns = 0
         self.feed = self.open_feed(ring_slots)
-        self.runner: Runner | None = Runner(
-            Config(
-                instance=instance,
-                venue={VENUE: VenueConfig()},
-                runner=RunnerConfig(tick_ms=1, pass_ms=1),
-            )
-        )
+        self.runner: Runner | None = self.open_runner()
 
     def open_feed(self, ring_slots: int = 64) -> Writer:
         feed = Writer.open(
@@ -40,6 +36,15 @@ class Host:
         feed.add_instrument(Instrument(VENUE, "ETH-PERP", "ETH", fresh_ms=1_000))
         feed.set_link(LINK_UP, feed.session + 1)
         return feed
+
+    def open_runner(self) -> Runner:
+        return Runner(
+            Config(
+                instance=self.instance,
+                venue={VENUE: VenueConfig()},
+                runner=RunnerConfig(tick_ms=1, pass_ms=1),
+            )
+        )
 
     def quote(self, bid: float = 10.0, *, index: int = 0, flags: int = 0) -> None:
         now_ns = time.monotonic_ns()
@@ -57,6 +62,15 @@ class Host:
             3.0,
         )
         self.step()
+
+    def forge(self, index: int = 0, **sides: float) -> None:
+        """Change sides of the newest quote in memory, beneath its writer."""
+        slot = self.feed.plan.latest_offset + index * SLOT.size_bytes
+        (newest,) = struct.unpack_from("<Q", self.feed._mapping, slot)
+        cell = slot + SLOT.offsets["cell"] + (newest & 1) * QUOTE.size_bytes
+        for name, value in sides.items():
+            offset = cell + QUOTE.offsets[name]
+            struct.pack_into("<d", self.feed._mapping, offset, value)
 
     def step(self, ahead_ns: int = 0) -> None:
         # Two ticks on at least, so that every step judges.

@@ -9,15 +9,33 @@ import numpy as np
 import pytest
 
 import feedhandler
-from shm_layout import FLAG_SYNCING, LINK_UP, SIDE_BID, TIME_NONE, SegmentMissing
+from shm_layout import (
+    FLAG_ONE_SIDED,
+    FLAG_SYNCING,
+    LINK_UP,
+    SIDE_BID,
+    TIME_NONE,
+    SegmentMissing,
+    core,
+    segment,
+)
+from tests import support
 from tests.client.host import MS, VENUE, attached
+from tests.shm_layout.memory import IMPLEMENTATIONS, load
+
+WAIT_S = 10_000 * support.MS
+
+
+def quote_of(feed: feedhandler.Feed) -> feedhandler.Quote:
+    quote = feed.quote(VENUE, "BTC-PERP")
+    assert quote is not None
+    return quote
 
 
 def test_one_read_gives_prices_stamps_state_and_verdict(instance: str) -> None:
     with attached(instance) as (host, feed):
         host.quote(41.0)
-        quote = feed.quote(VENUE, "BTC-PERP")
-        assert quote is not None
+        quote = quote_of(feed)
         assert (quote.bid, quote.bid_size, quote.ask, quote.ask_size) == (41, 2, 42, 3)
         assert (quote.state, quote.reason, quote.source) == ("LIVE", "", "STREAM")
         assert quote.tradable
@@ -52,8 +70,7 @@ def test_a_dead_feed_leaves_the_quote_readable_and_not_tradable(
     with attached(instance) as (host, feed):
         host.quote(41.0)
         host.feed.beat(time.monotonic_ns() - 501 * MS, 0)
-        quote = feed.quote(VENUE, "BTC-PERP")
-        assert quote is not None
+        quote = quote_of(feed)
         assert (quote.bid, quote.state, quote.tradable) == (41.0, "DOWN", False)
         assert quote.reason == "writer_dead"
 
@@ -63,8 +80,7 @@ def test_a_dead_runner_makes_nothing_tradable(instance: str) -> None:
         assert host.runner is not None
         board = host.runner._board.writer
         board.beat(time.monotonic_ns() - 501 * MS, 0)
-        quote = feed.quote(VENUE, "BTC-PERP")
-        assert quote is not None
+        quote = quote_of(feed)
         assert (quote.state, quote.reason) == ("UNKNOWN", "runner_dead")
         assert not quote.tradable
         assert not feed.quotes()["tradable"].any()
@@ -76,8 +92,7 @@ def test_a_doubt_of_the_feed_counts_before_the_runner_has_seen_it(
     with attached(instance) as (host, feed):
         host.quote()
         host.feed.mark(0, FLAG_SYNCING)
-        quote = feed.quote(VENUE, "BTC-PERP")
-        assert quote is not None
+        quote = quote_of(feed)
         assert (quote.state, quote.reason, quote.tradable) == (
             "SYNCING",
             "resync",
@@ -85,22 +100,61 @@ def test_a_doubt_of_the_feed_counts_before_the_runner_has_seen_it(
         )
 
 
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+@pytest.mark.parametrize(
+    "sides", [{"bid": math.nan}, {"ask": math.nan}, {"bid": math.nan, "ask": -math.nan}]
+)
+def test_a_side_that_is_absent_counts_without_its_flag(
+    instance: str,
+    monkeypatch: pytest.MonkeyPatch,
+    implementation: str,
+    sides: dict[str, float],
+) -> None:
+    monkeypatch.setattr(core, "_module", load(implementation))
+    with attached(instance) as (host, feed):
+        host.quote(41.0)
+        quote = quote_of(feed)
+        assert (quote.tradable, quote.is_two_sided) == (True, True)
+        host.forge(**sides)
+        quote = quote_of(feed)
+        assert not quote.flags & FLAG_ONE_SIDED
+        assert (quote.state, quote.reason) == ("SUSPECT", "one_sided")
+        assert (quote.tradable, quote.is_two_sided) == (False, False)
+        assert not feed.quotes()["tradable"].any()
+
+
+@pytest.mark.parametrize(
+    ("bid", "ask", "is_two_sided"),
+    [
+        (10.0, 11.0, True),
+        (0.0, math.inf, True),
+        (math.nan, 11.0, False),
+        (10.0, math.nan, False),
+        (math.nan, math.nan, False),
+    ],
+)
+def test_a_quote_is_two_sided_when_neither_price_is_absent(
+    instance: str, bid: float, ask: float, is_two_sided: bool
+) -> None:
+    with attached(instance) as (host, feed):
+        host.forge(bid=bid, ask=ask, bid_size=math.nan)
+        quote = quote_of(feed)
+        assert quote.is_two_sided is is_two_sided
+
+
 def test_a_new_session_is_not_tradable_before_its_verdict(instance: str) -> None:
     with attached(instance) as (host, feed):
         session = host.feed.session + 1
         host.feed.set_link(LINK_UP, session)
-        quote = feed.quote(VENUE, "BTC-PERP")
-        assert quote is not None
+        quote = quote_of(feed)
         assert (quote.state, quote.tradable) == ("SYNCING", False)
         host.feed.publish_quote(
             0, 0, session, TIME_NONE, time.monotonic_ns(), 0, 1.0, 1.0, 2.0, 1.0
         )
-        quote = feed.quote(VENUE, "BTC-PERP")
-        assert quote is not None
+        quote = quote_of(feed)
         assert (quote.reason, quote.tradable) == ("no_verdict", False)
         host.step()
-        quote = feed.quote(VENUE, "BTC-PERP")
-        assert quote is not None
+        quote = quote_of(feed)
         assert quote.tradable
         assert quote.event_age_ns is None
 
@@ -145,9 +199,56 @@ def test_a_replaced_segment_is_attached_again(instance: str) -> None:
         host.quote(77.0)
         host.step(300 * MS)
         host.quote(77.0)
-        quote = feed.quote(VENUE, "BTC-PERP")
-        assert quote is not None
+        quote = quote_of(feed)
         assert quote.bid == 77.0
+
+
+def test_reading_alone_finds_a_segment_in_the_place_of_a_dead_one(
+    instance: str,
+) -> None:
+    limit_ms = 60_000  # the runner, which is not stepped, lives and has not noticed
+    with attached(instance) as (host, _):
+        host.quote(41.0)
+        with feedhandler.attach(instance, heartbeat_limit_ms=limit_ms) as feed:
+            host.feed.beat(time.monotonic_ns() - (limit_ms + 1) * MS, 0)
+            host.feed.close()
+            host.feed = host.open_feed(ring_slots=128)
+            host.feed.publish_quote(
+                0, 0, 1, TIME_NONE, time.monotonic_ns(), 0, 77.0, 1.0, 78.0, 1.0
+            )
+            support.wait_until(lambda: quote_of(feed).bid == 77.0, WAIT_S)
+            # It is of the first session again, of which the runner said LIVE.
+            host.feed.beat(time.monotonic_ns(), 0)
+            quote = quote_of(feed)
+            assert (quote.session, quote.reason) == (1, "no_verdict")
+
+
+def test_reading_alone_finds_the_first_quote_in_a_new_segment(instance: str) -> None:
+    with attached(instance) as (host, feed):
+        assert feed.quote(VENUE, "ETH-PERP") is None
+        host.feed.close(unlink=True)
+        host.feed = host.open_feed(ring_slots=128)
+        host.quote(77.0, index=1)
+        support.wait_until(lambda: feed.quote(VENUE, "ETH-PERP"), WAIT_S, "a quote")
+
+
+def test_reading_alone_finds_a_runner_that_comes_later(instance: str) -> None:
+    with attached(instance) as (host, _):
+        assert host.runner is not None
+        host.runner.close()
+        host.runner = None
+        assert segment.remove_leftover(segment.segment_name(instance, "runner"))
+        with feedhandler.attach(instance) as feed:
+            host.quote(41.0)
+            quote = quote_of(feed)
+            assert (quote.state, quote.reason) == ("UNKNOWN", "runner_dead")
+            host.runner = host.open_runner()
+
+            def is_tradable() -> bool:
+                host.quote(41.0)
+                return quote_of(feed).tradable
+
+            support.wait_until(is_tradable, WAIT_S, "the verdict of the new runner")
 
 
 def test_follow_yields_every_kind_in_order_with_names(instance: str) -> None:

@@ -82,7 +82,9 @@ def test_dead_stream_gives_way_and_keeps_its_own_age(instance: str) -> None:
         assert (row["source"], row["bid"], row["state"]) == ("REST", 20.0, "DOWN")
         assert not row["tradable"]
         assert (row["recv_ns"], row["apply_ns"]) == (recv_ns, applied_ns)
-        assert 0 <= row["recv_age_ns"] <= row["apply_age_ns"]
+        assert row["recv_age_ns"] >= 0
+        assert row["apply_age_ns"] >= 0
+        assert row["recv_ns"] >= row["apply_ns"], "the answer came later"
 
 
 def test_older_answer_than_the_stream_is_not_shown(instance: str) -> None:

@@ -30,6 +30,7 @@ from shm_layout import (
     Reader,
     Writer,
     _twin,
+    _twin_reader,
     codes,
     core,
     schema,
@@ -243,7 +244,7 @@ def bench(
         patch.setattr(core, "_module", core.load_implementation("twin"))
         time = Time()
         stamps = SimpleNamespace(monotonic_ns=lambda: time.now_ns)
-        for module in (_twin, writer):
+        for module in (_twin, _twin_reader, writer):
             patch.setattr(module, "time", stamps)
         made = Bench(
             instance,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from shm_layout import schema
 from shm_layout.directory import Histogram, bucket_limit_ns
-from shm_layout.limits import BUCKET_EXPONENT_MAX, BUCKETS, RECORD_BYTES
+from shm_layout.limits import BUCKET_EXPONENT_MAX, BUCKETS
 from tests.shm_layout.memory import IMPLEMENTATIONS, MASK, SMALL, Memory
 
 SIGNED_MAX = (1 << 63) - 1
@@ -56,19 +56,6 @@ def test_heartbeat_and_progress_are_stored(name: str, memory: Memory) -> None:
     writer.beat(-1, MASK)
     assert memory[memory.owner("heartbeat_ns")] == MASK
     assert writer.load(memory.owner("progress")) == MASK
-
-
-def test_live_read_gives_record_heartbeat_and_link(name: str, memory: Memory) -> None:
-    writer, reader = memory.writer(name), memory.reader(name)
-    assert reader.read_live(0) == (None, 0, 0)
-    writer.publish_quote(0, 0, 1, 2, 3, 4, 1.0, 2.0, 3.0, 4.0)
-    writer.beat(-5, 1)
-    writer.store(memory.owner("link"), (1 << 63) + 2)
-    record, heartbeat_ns, link = reader.read_live(0)
-    assert record == reader.read_slot(0)
-    assert record is not None
-    assert len(record) == RECORD_BYTES
-    assert (heartbeat_ns, link) == (-5, (1 << 63) + 2)
 
 
 # --- histograms -----------------------------------------------------------------------

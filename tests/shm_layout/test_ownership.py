@@ -107,7 +107,7 @@ def test_room_is_let_go_after_every_call(name: str, memory: Memory) -> None:
 
 
 def test_no_call_keeps_or_drops_a_reference(name: str, memory: Memory) -> None:
-    writer = memory.writer(name)
+    writer, reader = memory.writer(name), memory.reader(name)
     values: list[Any] = [1 << 70, 2.5, 1 << 40, -(1 << 40), b"p" * 64, bytearray(256)]
     large, real, amount, below, payload, room = values
     calls: list[Callable[[], object]] = [
@@ -122,7 +122,9 @@ def test_no_call_keeps_or_drops_a_reference(name: str, memory: Memory) -> None:
         lambda: writer.drain(amount, room),
         lambda: writer.drain(large, room),
         lambda: writer.read_slots(room),
-        lambda: writer.read_live(0),
+        lambda: writer.read_judged(0, reader, 0, amount, amount, below),
+        lambda: writer.read_judged(0, writer, 0, amount, amount, below),
+        lambda: writer.read_judged(0, reader, large, amount, amount, below),
         lambda: writer.read_slot(large),
         lambda: writer.publish(1, 7, 0, 0, 0, below, amount, amount, payload, large),
         lambda: writer.read_funding(0),
@@ -137,13 +139,13 @@ def test_no_call_keeps_or_drops_a_reference(name: str, memory: Memory) -> None:
         lambda: load(name).Reader(payload, memory.plan.geometry()),
     ]
     kinds = [load(name).Reader, load(name).Writer]
-    watched = [*values, memory.bytes, None, *kinds]
+    watched = [*values, memory.bytes, reader, None, True, *kinds]
 
     def run() -> None:
         for call in calls:
             try:
                 call()
-            except (OverflowError, ValueError, BufferError):
+            except (OverflowError, TypeError, ValueError, BufferError):
                 continue
 
     run()  # whatever is made once is made now

@@ -86,7 +86,7 @@ def test_creator_killed_at_any_step_is_succeeded(
         "epoch 4": [True, True, True, 1, 1],
         "epoch 8": [True, True, False, 1, 1],
         "stamp 4": [True, True, True, 2, 1],
-        "stamp 8": [True, True, False, 1, 1],
+        "stamp 8": [True, True, False, 2, 1],  # epochs go on
     }
 
 

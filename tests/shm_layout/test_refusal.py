@@ -20,7 +20,7 @@ from shm_layout import (
     Writer,
     segment,
 )
-from shm_layout.schema import HEADER, MAGIC, Plan
+from shm_layout.schema import HEADER, MAGIC, OWNER, Plan
 from tests.support import SHM
 
 ROLE = "feed:venue"
@@ -208,6 +208,19 @@ def test_reader_refuses_and_the_next_writer_replaces(
         old.seek(HEADER.offsets["superseded"])
         assert old.read(8) == (1).to_bytes(8, "little"), "old readers are told"
         Reader.attach(instance, ROLE).close()
+        writer.close(unlink=True)
+
+
+@pytest.mark.parametrize(("found", "next_epoch"), [(7, 8), (1 << 31, 1), (-1, 1)])
+def test_epochs_go_on_unless_the_old_one_is_damaged(
+    instance: str, leftover: Path, found: int, next_epoch: int
+) -> None:
+    forge(leftover, "layout_digest", 12345)
+    with leftover.open("r+b") as file:
+        file.seek(HEADER.size_bytes + OWNER.offsets["epoch"])
+        file.write(found.to_bytes(8, "little", signed=True))
+    with Writer.open(instance, ROLE, SMALL) as writer:
+        assert (writer.adopted, writer.epoch()) == (False, next_epoch)
         writer.close(unlink=True)
 
 
