@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from pathlib import Path
 from typing import Final
 
@@ -21,3 +23,12 @@ def make_private(path: Path) -> None:
             raise
         make_private(path.parent)
         path.mkdir(PRIVATE, exist_ok=True)
+
+
+def is_own_directory(path: Path) -> bool:
+    """Say whether a directory of this user is there; a link to one is none."""
+    try:
+        status = path.lstat()
+    except OSError:
+        return False
+    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid()

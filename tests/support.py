@@ -1,7 +1,7 @@
 """What tests share: waiting, time units, started processes, leftovers.
 
 Owns no fixtures (those are in `conftest.py`) and knows nothing of the product
-but the names of its segments. How to use it:
+but the names of what it leaves behind. How to use it:
 
     from tests.support import MS, free_port, wait_until
 
@@ -13,7 +13,8 @@ but the names of its segments. How to use it:
 Fixtures from `conftest.py`:
 
     instance   a unique instance name; the test fails, after a clean-up, when a
-               segment `/dev/shm/fh.<instance>.*` or a process is left behind
+               segment `/dev/shm/fh.<instance>.*`, a process or the directory of a
+               demo is left behind
     programs   starts processes (a `Programs`), each with a watchdog; what still
                runs at the end of the test is ended
 
@@ -29,10 +30,12 @@ import contextlib
 import itertools
 import os
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -133,6 +136,11 @@ def segment_paths(instance: str) -> list[Path]:
     return sorted(SHM.glob(f"fh.{instance}.*"))
 
 
+def demo_folder(instance: str) -> Path:
+    """Return the directory that a demo of the instance has while it runs."""
+    return Path(tempfile.gettempdir(), f"feedhandler-{os.geteuid()}.{instance}")
+
+
 def process_ids(word: str) -> list[int]:
     """Return the living processes, but this one, that have `word` in their
     command line."""
@@ -176,6 +184,9 @@ def remove_leftovers(instance: str, children_before: set[int]) -> list[str]:
     for path in segment_paths(instance):
         left.append(f"segment {path}")
         path.unlink(missing_ok=True)
+    if demo_folder(instance).exists():
+        left.append(f"directory {demo_folder(instance)}")
+        shutil.rmtree(demo_folder(instance))
     return left
 
 

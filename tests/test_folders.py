@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from feedhandler.folders import make_private
+from feedhandler.folders import is_own_directory, make_private
 from shm_layout.segment import remove_leftover, segment_name
 from tests.feed.simulated import HYPERLIQUID, Venue
 from tests.support import MS, Programs, wait_until
@@ -48,6 +48,15 @@ def test_what_cannot_be_made_is_an_error(tmp_path: Path) -> None:
         make_private(tmp_path / "file")
     with pytest.raises(NotADirectoryError):
         make_private(tmp_path / "file" / "below")
+
+
+def test_only_a_directory_of_this_user_is_its_own(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to(tmp_path)
+    assert is_own_directory(tmp_path)
+    for other in (tmp_path / "file", tmp_path / "link", tmp_path / "nothing"):
+        assert not is_own_directory(other)
+    assert is_own_directory(Path("/")) == (os.geteuid() == 0), "it is root's"
 
 
 def test_processes_keep_their_state_and_their_files_private(

@@ -34,6 +34,8 @@ def command(
       feedhandler config --config ops/feedhandler.toml
       FEEDHANDLER_HYPERLIQUID_STALE_MS=8000 feedhandler config --effective
     """
+    if as_json and not effective:
+        raise UsageError("--json needs --effective")
     checked = load_effective(config_path, os.environ)
     for warning in checked.warnings:
         click.echo(f"warning: {warning}", err=True)

@@ -8,6 +8,7 @@ import time
 
 import click
 
+from feedhandler.cli.grid import folded, terminal_width
 from feedhandler.cli.options import config_option, instance_option
 from feedhandler.errors import EXIT_DONE, EXIT_VERDICT
 
@@ -26,8 +27,8 @@ def command(
 
     Each check is ok, warn or fail, and says what to do; exits with 1 if any fails.
     --clean removes only segments of ours whose writer is dead and whose instance does
-    not run; what an instance that runs will take over, and foreign objects, are left
-    alone.
+    not run, and the directories of dead demos; what an instance that runs will take
+    over, and foreign objects, are left alone.
 
     \b
     Examples:
@@ -35,12 +36,9 @@ def command(
       feedhandler doctor --clean
     """
     from feedhandler.rest.report import read_rest
-    from feedhandler.supervisor.checks import find_leftovers, run_checks
-    from shm_layout.segment import remove_leftover
+    from feedhandler.supervisor.checks import run_checks
 
-    removed: list[str] = []
-    if clean:
-        removed = [name for name in find_leftovers() if remove_leftover(name)]
+    removed = _clean() if clean else []
     checks = run_checks(
         config_path,
         os.environ,
@@ -59,9 +57,22 @@ def command(
         return EXIT_VERDICT if failed else EXIT_DONE
     for name in removed:
         click.echo(f"removed {name}")
+    width = terminal_width()
     for check in checks:
         verdict = click.style(f"{check.verdict:<4}", fg=_COLOURS[check.verdict])
-        click.echo(f"{verdict}  {check.name:<16} {check.text}")
+        lines = folded(f"{verdict}  {check.name:<16} ", check.text, width)
         if check.advice:
-            click.echo(f"{'':24}-> {check.advice}")
+            lines += folded(f"{'':23}-> ", check.advice, width)
+        click.echo("\n".join(lines))
     return EXIT_VERDICT if failed else EXIT_DONE
+
+
+def _clean() -> list[str]:
+    """Remove what dead instances left; return the names of it."""
+    from feedhandler.supervisor import demo_folder
+    from feedhandler.supervisor.checks import find_leftovers
+    from shm_layout.segment import remove_leftover
+
+    demos = [name for name in demo_folder.dead_instances() if demo_folder.remove(name)]
+    segments = [name for name in find_leftovers() if remove_leftover(name)]
+    return segments + [str(demo_folder.path_of(name)) for name in demos]

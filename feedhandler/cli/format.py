@@ -1,4 +1,4 @@
-"""Numbers and columns for people."""
+"""Numbers for people."""
 
 from __future__ import annotations
 
@@ -60,16 +60,3 @@ def sparkline(values: Sequence[float], width: int) -> str:
         return _SPARKS[3] * len(shown)
     top = len(_SPARKS) - 1
     return "".join(_SPARKS[round((v - low) / (high - low) * top)] for v in shown)
-
-
-def columns(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> list[str]:
-    """Align cells in columns two blanks apart; `right` names right-aligned ones."""
-    widths = [max(len(row[index]) for row in rows) for index in range(len(rows[0]))]
-    lines = []
-    for row in rows:
-        cells = [
-            cell.rjust(widths[index]) if index in right else cell.ljust(widths[index])
-            for index, cell in enumerate(row)
-        ]
-        lines.append("  ".join(cells).rstrip())
-    return lines

@@ -6,6 +6,8 @@ Owns the list of commands. A command's module is imported when it is called, so 
 
 from __future__ import annotations
 
+import difflib
+import errno
 import faulthandler
 import importlib
 import os
@@ -19,6 +21,7 @@ from feedhandler.errors import (
     EXIT_BUG,
     EXIT_DONE,
     EXIT_INTERRUPTED,
+    EXIT_RESOURCES,
     EXIT_USAGE,
     EXIT_VERDICT,
     exit_code,
@@ -26,6 +29,7 @@ from feedhandler.errors import (
 from feedhandler.supervisor.parent import bind_to_parent
 
 TRACEBACK_FRAMES: Final = 6
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # of a write to our output
 
 # name -> (what it does, module); the object in the module is always `command`.
 COMMANDS: Final = {
@@ -74,6 +78,19 @@ class LazyGroup(click.Group):
         command: click.Command = module.command
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; name the nearest where there is none of that name."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            near = difflib.get_close_matches(args[0], COMMANDS, n=1)
+            if not near:
+                raise
+            text = f"{error.message} Did you mean {near[0]!r}?"
+            raise click.UsageError(text, ctx) from None
+
     def format_commands(
         self, ctx: click.Context, formatter: click.HelpFormatter
     ) -> None:
@@ -118,11 +135,18 @@ def main(arguments: list[str] | None = None) -> int:
         if sys.stdout is not None:
             sys.stdout.flush()
     except BrokenPipeError:
-        # The reader, such as `head`, has seen enough. Python flushes once more at exit,
-        # which must not fail again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        _drop_output()  # the reader, such as `head`, has seen enough
         return EXIT_DONE
+    except OSError as error:
+        _drop_output()
+        click.echo(f"feedhandler: cannot write: {error}", err=True)
+        return EXIT_RESOURCES
     return code
+
+
+def _drop_output() -> None:
+    # Python flushes once more at exit, which must not fail again.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def _call(arguments: list[str] | None) -> int:
@@ -144,6 +168,10 @@ def _call(arguments: list[str] | None) -> int:
         raise BrokenPipeError from ending
     except BrokenPipeError:
         raise
+    except OSError as error:
+        if error.errno in _FULL and error.filename is None:
+            raise
+        return _report(error)
     except Exception as error:  # noqa: BLE001  the last frame: every end has a code
         return _report(error)
     return result if isinstance(result, int) else EXIT_DONE

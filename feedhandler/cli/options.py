@@ -12,17 +12,28 @@ import click
 from feedhandler.config import Config, load
 from feedhandler.config.schema import INSTANCE_PATTERN
 from feedhandler.errors import UsageError
+from feedhandler.supervisor.leftovers import find_holders, instance_of
+from shm_layout.segment import list_segments
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def instance_option(command: Command) -> Command:
     """Add --instance; `None` means the configuration's, or `default`."""
+    return _instance_option(command, "as configured, else `default`")
+
+
+def running_instance_option(command: Command) -> Command:
+    """Add --instance to a command without --config; see `pick_instance`."""
+    return _instance_option(command, "FEEDHANDLER_INSTANCE, else `default`")
+
+
+def _instance_option(command: Command, default: str) -> Command:
     return click.option(
         "--instance",
         metavar="NAME",
         callback=_check_instance,
-        help="Name of the group of processes (default: as configured, else `default`).",
+        help=f"Name of the group of processes (default: {default}).",
     )(command)
 
 
@@ -49,6 +60,14 @@ def pick_instance(instance: str | None) -> str:
     name = instance or os.environ.get("FEEDHANDLER_INSTANCE") or "default"
     _refuse_bad_instance(name)
     return name
+
+
+def nothing_runs(instance: str) -> str:
+    """Say that nothing of the instance runs, and what does: the name may be wrong."""
+    others = {instance_of(name) for name in list_segments()} - {instance}
+    running = sorted(name for name in others if find_holders(name))
+    hint = f"; running: {', '.join(running)}" if running else ""
+    return f"nothing runs: instance={instance}{hint}"
 
 
 def _check_instance(

@@ -31,11 +31,14 @@ def command(
     baseline: str | None,
     out: str | None,
 ) -> int:
-    """Show what a soak left in DIR: ages, silences, states, sessions, processes.
+    """Show what a soak left in DIR: time tradable, ages, states, sessions, processes.
 
     Whatever was written is used; what is damaged or missing is counted. With --gate
     every check is shown with its limit, value and evidence, and one that lacks its
-    evidence fails. Pages with plots need feedhandler[report].
+    evidence fails; so does run_ended, of a run that was killed or stopped early. The
+    gates of hops (hop_p99_normal) need a free host: on a busy one they fail with
+    nothing wrong, and their evidence shows the host's load. Pages with plots need
+    feedhandler[report]; faults of simulated venues are marked in them.
 
     \b
     Examples:

@@ -94,7 +94,8 @@ def _print_kinds(
 @click.option(
     "--await-clients",
     is_flag=True,
-    help="Faults count their times from when every venue has a client.",
+    help="Faults count their times from when every venue that does not refuse has a "
+    "client, or from 60 s after the start. Those without a time begin at once.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
 @click.option(

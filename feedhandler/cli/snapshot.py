@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from feedhandler.cli.hops import hop_rows
+from feedhandler.cli.locks import is_being_filled
 from feedhandler.cli.readers import reader_rows
 from feedhandler.client.rest import FeedWithRest
 from feedhandler.rest.report import rest_rows
@@ -104,7 +105,7 @@ def _attach_all(instance: str) -> tuple[dict[str, Reader], dict[str, str]]:
         try:
             readers[role] = Reader.attach(instance, role)
         except SegmentNotReady:
-            refused[role] = "starting"
+            refused[role] = "starting" if is_being_filled(instance, role) else "dead"
         except SegmentRefused as error:
             refused[role] = f"refused: {error.reason}"
         except SegmentError:
@@ -120,17 +121,17 @@ def _processes(
 ) -> list[Document]:
     known = [name.removeprefix("restarts.") for name in kept if "restarts." in name]
     roles = {role for role in (*owners, *refused, *known) if not is_readers(role)}
+    states = {role: _process_state(owner, now_ns) for role, owner in owners.items()}
+    # Without a segment: its supervisor is about to start it, or nobody is.
+    absent = "dead" if states.get("supervisor") == "dead" else "starting"
     rows = []
     for role in sorted(roles, key=_role_order):
         owner = owners.get(role)
         if role == "sim" and owner is None:
             continue  # it has no segment, so nothing is known of it here
-        restarts = kept.get(f"restarts.{role}")
-        state = refused.get(role, "starting") if owner is None else ""
-        if kept.get(f"disabled.{role}"):
-            state = "disabled"
-        elif owner is not None:
-            state = _process_state(owner, now_ns)
+        state = states.get(role) or refused.get(role, absent)
+        if kept.get(f"disabled.{role}") and state not in ("running", "hung"):
+            state = "disabled"  # else somebody runs it without the supervisor
         rows.append(
             {
                 "role": role,
@@ -138,7 +139,8 @@ def _processes(
                 "state": state,
                 "epoch": owner.epoch if owner is not None else None,
                 "heartbeat_age_ms": _heartbeat_age_ms(owner, now_ns),
-                "restarts": 0 if restarts is None else restarts,
+                # Only our supervisor counts them, and not its own.
+                "restarts": kept.get(f"restarts.{role}"),
             }
         )
     return rows

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 import click
 
 from feedhandler.cli.options import config_option, instance_option, load_config
-from feedhandler.cli.telemetry import directory_of
 from feedhandler.config import Config
 from feedhandler.config.load import suggest
 from feedhandler.errors import UsageError
@@ -41,7 +40,8 @@ DEMO_INSTANCE = "demo"
     "faults",
     multiple=True,
     metavar="SPEC",
-    help="With --demo: a fault, such as hyperliquid:mute@30s+20s; may be repeated. "
+    help="With --demo: a fault, such as hyperliquid:mute@30s+20s; may be repeated. Its "
+    "time counts from when every venue has a client; without one it begins at once. "
     "`feedhandler sim --kinds` lists them.",
 )
 @click.option(
@@ -72,7 +72,8 @@ def command(
 
     The processes of [rest] and [telemetry] run too where the configuration enables
     them. With --demo the instance is `demo` unless named, whatever the configuration
-    says, so that it runs beside what runs already.
+    says, so that it runs beside what runs already. What a demo keeps on disk is removed
+    with it, telemetry too unless telemetry.directory is set; `soak --demo --out` keeps.
 
     Prints how far each venue has come, then what happens. A second Ctrl-C kills at
     once. Exits with 4 when the instance already runs.
@@ -90,7 +91,9 @@ def command(
     config = load_config(config_path, instance)
     chosen = choose_venues(config, venues)
     check_faults(faults, chosen)
-    simulation = Simulation(chosen, seed=seed, rate=rate, faults=faults)
+    simulation = Simulation(
+        chosen, seed=seed, rate=rate, faults=faults, await_clients=bool(faults)
+    )
     with_table = demo if table is None else table
     console = Console(
         with_table=with_table and _can_draw(),
@@ -151,12 +154,7 @@ def children_of(
     if config.rest.enabled:
         children.append(ChildSpec("rest", program("rest", *shared, *chosen)))
     if config.telemetry.enabled:
-        # The simulation's own state goes with it: what happened stays.
-        directory = directory_of(config)
-        out = [] if directory is None else ["--out", str(directory)]
-        children.append(
-            ChildSpec("telemetry", program("telemetry", *shared, *chosen, *out))
-        )
+        children.append(ChildSpec("telemetry", program("telemetry", *shared, *chosen)))
     return children
 
 

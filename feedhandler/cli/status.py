@@ -9,8 +9,13 @@ from typing import Any
 
 import click
 
-from feedhandler.cli.format import UNKNOWN, columns, decimals_of, number
-from feedhandler.cli.options import instance_option, pick_instance
+from feedhandler.cli.format import UNKNOWN, decimals_of, number
+from feedhandler.cli.grid import Column, draw, needed_width, terminal_width
+from feedhandler.cli.options import (
+    nothing_runs,
+    pick_instance,
+    running_instance_option,
+)
 from feedhandler.errors import EXIT_DONE, EXIT_VERDICT
 
 _COLOURS = {
@@ -26,11 +31,85 @@ _COLOURS = {
     "starting": "yellow",
 }
 
+_TRADABLE = "tradable"
 _RING_COLUMNS = ("ring", "read", "lag", "lag_max", "lost", "laps")
 
 
+def _coloured(state: str) -> str:
+    return click.style(state, fg=_COLOURS.get(state, "red"))
+
+
+_STATE = Column("STATE", colour=_coloured)
+_PROCESS = (
+    Column("PROCESS"),
+    Column("PID", right=True),
+    _STATE,
+    Column("EPOCH", right=True, spare=1),
+    Column("BEAT ms", right=True),
+    Column("RESTARTS", right=True),
+)
+_VENUE = (
+    Column("VENUE"),
+    Column("KIND", spare=1),
+    _STATE,
+    Column("SESSION", right=True, spare=2),
+    Column("FRAMES", right=True),
+    Column("LOST", right=True),
+    Column("ENDS AND DROPS", wraps=True),
+)
+_REST = (
+    Column("REST"),
+    Column("SELF-CHECK"),
+    _STATE,
+    Column("ASKED", right=True),
+    Column("SHOWN", right=True),
+    Column("FAILED AND DROPPED", wraps=True),
+)
+_QUOTE = (
+    Column("QUOTE"),
+    Column(""),
+    _STATE,
+    Column(""),
+    Column("BID", right=True),
+    Column("ASK", right=True),
+    Column("APPLY ms", right=True),
+    Column("RECV ms", right=True),
+    Column("EVENT ms", right=True),
+    Column("REASON"),
+)
+_QUOTE_NARROW = (
+    *_QUOTE[:3],
+    *_QUOTE[4:6],
+    Column("APPLY ms", right=True, spare=2),
+    Column("RECV ms", right=True, spare=1),
+    Column("EVENT ms", right=True, spare=3),  # of the venue's clock: for diagnosis
+    Column("VERDICT"),
+)
+_HOP = (
+    Column("HOP"),
+    Column(""),
+    Column("VALUES", right=True),
+    Column("p50 ms", right=True),
+    Column("p99 ms", right=True),
+    Column("p99.9 ms", right=True, spare=1),
+    Column("max ms", right=True),
+)
+_READER = (
+    Column("READER"),
+    Column("PID", right=True, spare=2),
+    _STATE,
+    Column("POLL ms", right=True, spare=3),
+    Column("RING"),
+    Column("READ", right=True, spare=1),
+    Column("LAG", right=True),
+    Column("MAX", right=True, spare=4),
+    Column("LOST", right=True),
+    Column("LAPS", right=True),
+)
+
+
 @click.command()
-@instance_option
+@running_instance_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(instance: str | None, as_json: bool) -> int:
     """Show processes, venues, quotes and registered readers, from shared memory.
@@ -38,6 +117,9 @@ def command(instance: str | None, as_json: bool) -> int:
     Exits with 0 when feeds and runner run and every venue is LIVE or QUIET, with 1
     when nothing runs or a venue is in any other state. It works when every process is
     dead: the last quotes are shown with their true age, and none is tradable.
+
+    Tables fit the terminal: a narrow one shows verdict and reason in one column and
+    leaves out what matters least. In a pipe every column is there.
 
     \b
     Examples:
@@ -50,7 +132,7 @@ def command(instance: str | None, as_json: bool) -> int:
     if as_json:
         click.echo(json.dumps(document, allow_nan=False))
     elif not document["processes"]:
-        click.echo(f"nothing runs: instance={document['instance']}")
+        click.echo(nothing_runs(document["instance"]))
         _print_readers(document["readers"])
     else:
         _print(document)
@@ -59,59 +141,35 @@ def command(instance: str | None, as_json: bool) -> int:
 
 def _print(document: Mapping[str, Any]) -> None:
     click.echo(f"instance {document['instance']}\n")
-    head = ["PROCESS", "PID", "STATE", "EPOCH", "BEAT ms", "RESTARTS"]
-    rows = [
-        [
-            row["role"],
-            _text(row["pid"]),
-            row["state"],
-            _text(row["epoch"]),
-            _age(row["heartbeat_age_ms"]),
-            _text(row["restarts"]),
-        ]
-        for row in document["processes"]
-    ]
-    _print_table([head, *rows], (1, 3, 4, 5))
-    if document["venues"]:
-        head = ["VENUE", "KIND", "STATE", "SESSION", "FRAMES", "LOST", "ENDS AND DROPS"]
-        rings = {ring["venue"]: ring for ring in document["rings"]}
-        rows = [_venue_row(row, rings[row["venue"]]) for row in document["venues"]]
-        _print_table([head, *rows], (3, 4, 5))
-    if document["rest"]:
-        head = ["REST", "SELF-CHECK", "STATE", "ASKED", "SHOWN", "FAILED AND DROPPED"]
-        rows = [_rest_row(row) for row in document["rest"]]
-        _print_table([head, *rows], (3, 4))
-    if document["instruments"]:
-        head = ["QUOTE", "", "STATE", "", "BID", "ASK", "APPLY ms", "RECV ms"]
-        rows = [_quote_row(row) for row in document["instruments"]]
-        _print_table([[*head, "EVENT ms", "REASON"], *rows], (4, 5, 6, 7, 8))
+    rings = {ring["venue"]: ring for ring in document["rings"]}
+    _print_table(_PROCESS, [_process_row(row) for row in document["processes"]])
+    _print_table(
+        _VENUE, [_venue_row(row, rings[row["venue"]]) for row in document["venues"]]
+    )
+    _print_table(_REST, [_rest_row(row) for row in document["rest"]])
+    _print_quotes(document["instruments"])
     _print_hops(document["hops"])
     _print_readers(document["readers"])
 
 
+def _print_quotes(quotes: Sequence[Mapping[str, Any]]) -> None:
+    """Print every quote; where that is too wide, with verdict and reason in one."""
+    rows = [_quote_row(row) for row in quotes]
+    width = terminal_width()
+    if width and needed_width(_QUOTE, rows) > width:
+        rows = [[*row[:3], *row[4:9], _verdict(row[3], row[9])] for row in rows]
+        _print_table(_QUOTE_NARROW, rows)
+    else:
+        _print_table(_QUOTE, rows)
+
+
 def _print_hops(hops: Sequence[Mapping[str, Any]]) -> None:
-    """Print how long records took on their way; nothing when nobody measured."""
-    head = ["HOP", "", "VALUES", "p50 ms", "p99 ms", "p99.9 ms", "max ms"]
-    times = ("p50_ms", "p99_ms", "p99_9_ms", "max_ms")
-    rows = [
-        [
-            hop["venue"] or "runner",
-            hop["hop"],
-            _text(hop["count"]),
-            *(_age(hop[t]) for t in times),
-        ]
-        for hop in hops
-    ]
-    if not rows:
-        return
-    first, *others = columns([head, *rows], (2, 3, 4, 5, 6))
-    click.echo(click.style(first, dim=True))
-    click.echo("\n".join(others) + "\n")
+    """Print how long records took on their way."""
+    _print_table(_HOP, [_hop_row(hop) for hop in hops])
 
 
 def _print_readers(readers: Sequence[Mapping[str, Any]]) -> None:
-    """Print who registered, a line for each ring; nothing when nobody did."""
-    head = ["READER", "PID", "STATE", "POLL ms", "RING", "READ", "LAG", "MAX", "LOST"]
+    """Print who registered, a line for each ring."""
     rows = [
         [
             reader["name"],
@@ -123,8 +181,24 @@ def _print_readers(readers: Sequence[Mapping[str, Any]]) -> None:
         for reader in readers
         for ring in reader["rings"] or [{}]
     ]
+    _print_table(_READER, rows)
+
+
+def _print_table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table as wide as there is room for; nothing when it has no rows."""
     if rows:
-        _print_table([[*head, "LAPS"], *rows], (1, 3, 5, 6, 7, 8, 9))
+        click.echo("\n".join(draw(columns, rows, terminal_width())) + "\n")
+
+
+def _process_row(row: Mapping[str, Any]) -> list[str]:
+    return [
+        row["role"],
+        _text(row["pid"]),
+        row["state"],
+        _text(row["epoch"]),
+        _age(row["heartbeat_age_ms"]),
+        _text(row["restarts"]),
+    ]
 
 
 def _venue_row(row: Mapping[str, Any], ring: Mapping[str, Any]) -> list[str]:
@@ -169,7 +243,7 @@ def _quote_row(row: Mapping[str, Any]) -> list[str]:
         row["venue"],
         row["instrument"],
         row["state"],
-        "tradable" if row["tradable"] else _untradable(row),
+        _TRADABLE if row["tradable"] else _untradable(row),
         number(bid, decimals),
         number(ask, decimals),
         _age(row["apply_age_ms"]),
@@ -183,15 +257,18 @@ def _untradable(row: Mapping[str, Any]) -> str:
     return "by REST" if row["source"] == "REST" else "no"
 
 
-def _print_table(rows: list[list[str]], right: tuple[int, ...]) -> None:
-    for index, line in enumerate(columns(rows, right)):
-        if index == 0:
-            click.echo(click.style(line, dim=True))
-            continue
-        state = rows[index][2]
-        colour = _COLOURS.get(state, "red")
-        click.echo(line.replace(state, click.style(state, fg=colour), 1))
-    click.echo()
+def _verdict(verdict: str, reason: str) -> str:
+    return verdict if verdict == _TRADABLE else f"{verdict}: {reason}"
+
+
+def _hop_row(hop: Mapping[str, Any]) -> list[str]:
+    times = ("p50_ms", "p99_ms", "p99_9_ms", "max_ms")
+    return [
+        hop["venue"] or "runner",
+        hop["hop"],
+        _text(hop["count"]),
+        *(_age(hop[name]) for name in times),
+    ]
 
 
 def _text(value: object) -> str:

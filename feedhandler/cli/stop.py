@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import click
 
-from feedhandler.cli.options import instance_option, pick_instance
+from feedhandler.cli.options import (
+    nothing_runs,
+    pick_instance,
+    running_instance_option,
+)
 from feedhandler.errors import EXIT_DONE
 
 
 @click.command()
-@instance_option
+@running_instance_option
 @click.option(
     "--timeout",
     "timeout_s",
@@ -34,5 +38,5 @@ def command(instance: str | None, timeout_s: float) -> int:
     if stop_instance(name, click.echo, timeout_s):
         click.echo(f"stopped: instance={name}")
     else:
-        click.echo(f"nothing runs: instance={name}")
+        click.echo(nothing_runs(name))
     return EXIT_DONE

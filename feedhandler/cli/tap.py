@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from feedhandler.cli.format import number
-from feedhandler.cli.options import instance_option, pick_instance
+from feedhandler.cli.format import decimals_of, number
+from feedhandler.cli.options import pick_instance, running_instance_option
 from feedhandler.errors import EXIT_DONE, UsageError
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ _HIDDEN = ("stamp", "kind", "instrument")  # the names say it better
 
 
 @click.command()
-@instance_option
+@running_instance_option
 @click.option("--venue", "venues", multiple=True, metavar="V", help="Only this venue.")
 @click.option(
     "--symbol",
@@ -107,6 +107,13 @@ def _absent(
     for symbol in symbols:
         if symbol not in listed:
             yield f"{symbol}: no venue lists it (`feedhandler status` shows what is)"
+    reasons = {
+        reason
+        for venue, reason in rows[["venue", "reason"]].tolist()
+        if not venues or venue in venues
+    }
+    if reasons == {"writer_dead"}:
+        yield "a feed that lives: what there is was left by dead ones, or they hang"
 
 
 def _readable(fields: dict[str, int | float]) -> dict[str, Any]:
@@ -157,15 +164,17 @@ def _line(names: tuple[str, str, str, str], fields: dict[str, Any]) -> str:
 
 
 def _words(kind: str, fields: dict[str, Any]) -> str:
-    def shown(name: str) -> str:
+    def shown(name: str, decimals: int | None = None) -> str:
         value = fields[name]
-        return number(math.nan if value is None else value)
+        return number(math.nan if value is None else value, decimals)
 
     flags = " ".join(flag.lower() for flag in fields["flags"])
     if kind == "quote":
         hop_us = (fields["publish_ns"] - fields["recv_ns"]) / 1_000
-        bid = f"{shown('bid_size')} @ {shown('bid')}"
-        ask = f"{shown('ask')} @ {shown('ask_size')}"
+        prices = [fields[side] for side in ("bid", "ask") if fields[side] is not None]
+        decimals = max(map(decimals_of, prices), default=0)
+        bid = f"{shown('bid_size')} @ {shown('bid', decimals)}"
+        ask = f"{shown('ask', decimals)} @ {shown('ask_size')}"
         return f"{bid} x {ask}  +{hop_us:.0f} us {flags}".rstrip()
     if kind == "trade":
         side = {"bid": "buy", "ask": "sell"}.get(fields["aggressor"], "?")

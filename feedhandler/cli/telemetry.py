@@ -25,7 +25,8 @@ FOLDER = "telemetry"
 @click.option(
     "--port",
     type=click.IntRange(0, 65_535),
-    help="Serve /metrics, /health and /ready at this port of telemetry.http_host.",
+    help="Serve /metrics, /health and /ready at this port of telemetry.http_host; "
+    "0 serves nothing.",
 )
 def command(
     instance: str | None,

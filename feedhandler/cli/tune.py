@@ -18,7 +18,9 @@ def command(directory: str, target: str | None, as_json: bool) -> int:
     """Propose fresh limits, watchdogs and the layers' thresholds from a soak in DIR.
 
     They come from measured silences: of quotes, of liveness channels, and of venues.
-    Each is shown with its false alarms a day and the time in which it sees a failure.
+    Each is shown with its false alarms a day, how often it happened in this run, and
+    the time in which it sees a failure. A quote that is old while its liveness channel
+    ticks is no false alarm of the layers, and a fresh limit is 5 s at most.
     Thin evidence is refused, and then the exit code is 1. Nothing that runs is changed;
     FILE is written only when --apply names it, and keeps its comments.
 

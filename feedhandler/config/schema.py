@@ -80,6 +80,7 @@ class RunnerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     recover_ms: Annotated[int, Meta(ge=0, le=60_000)] = 250
     audit_tolerance_bps: Annotated[int, Meta(ge=0, le=1_000)] = 5
     audit_misses: Annotated[int, Meta(ge=1, le=100)] = 3
+    outlier_wait_ms: Annotated[int, Meta(ge=0, le=600_000)] = 30_000
 
 
 class LadderConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

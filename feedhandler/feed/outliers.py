@@ -10,9 +10,10 @@
 
 A price is the middle of bid and ask; without both sides there is none, and nothing is
 said. Each is compared with the one before it, so a market may go anywhere step by step.
-The first price after a session began, or a resync, is compared with none: the market
-may have moved while nobody looked. Owns what is remembered of each instrument for that.
-Reads no clock: time is that of the receipt.
+So is the first one after a resync or of another session: with the last one that was
+steady, unless the venue was silent for minutes, since then the market may be anywhere.
+Owns what is remembered of each instrument for that. Reads no clock: time is that of the
+receipt.
 """
 
 from __future__ import annotations
@@ -26,6 +27,9 @@ from shm_layout.limits import OUTLIER_HOLD_NS
 
 BPS: Final = 10_000
 
+# A venue that was silent for longer has no steady prices any more.
+STEADY_KEPT_NS: Final = 300_000_000_000
+
 
 class _Jump(NamedTuple):
     """A price that is far from the one before it; both are twice the middle."""
@@ -36,7 +40,7 @@ class _Jump(NamedTuple):
 
 
 class Outliers:
-    """The prices of one session by index; a limit of 0 basis points is off."""
+    """The prices of one venue by index; a limit of 0 basis points is off."""
 
     def __init__(self, limit_bps: int, instruments: int, count: Count) -> None:
         share = limit_bps / BPS if limit_bps else inf
@@ -60,15 +64,18 @@ class Outliers:
             return flags
         return self._judge_far(index, price, flags, recv_ns)
 
-    def forget(self, index: int) -> None:
-        """Compare the next price with none."""
-        self._steady[index] = nan
-        self._jumps.pop(index, None)
+    def resume(self, index: int) -> None:
+        """Compare the next price with the last steady one: nothing stood meanwhile."""
+        jump = self._jumps.pop(index, None)
+        if jump is not None:
+            self._steady[index] = jump.before
 
-    def forget_all(self) -> None:
-        """Begin anew: another session."""
-        self._steady = [nan] * len(self._steady)
-        self._jumps.clear()
+    def resume_all(self, silent_ns: int) -> None:
+        """Resume all in another session, after so long without a word of the venue."""
+        for index in list(self._jumps):
+            self.resume(index)
+        if silent_ns > STEADY_KEPT_NS:
+            self._steady = [nan] * len(self._steady)
 
     def _judge_far(self, index: int, price: float, flags: int, recv_ns: int) -> int:
         """Judge a price that is not simply near the one before it."""

@@ -113,7 +113,7 @@ class FeedProcess:
         self._directory = Directory(
             venue,
             names,
-            settings.options.kinds[0],
+            settings.options.feed_kind,
             settings.fresh_ms,
             writer,
             cache_path(state_path, venue.name),

@@ -14,6 +14,7 @@ import shm_layout
 from feedhandler import events
 from feedhandler.codec import stamp
 from feedhandler.events import (
+    FLAG_OUTLIER,
     FLAG_UNCHANGED,
     DisputeEvent,
     Event,
@@ -26,6 +27,7 @@ from feedhandler.events import (
 from feedhandler.feed.counters import Counters
 from feedhandler.feed.outliers import Outliers
 from shm_layout import Writer
+from shm_layout.schema import QUOTE
 
 # An event's words are a record's words.
 assert events.TIME_NONE == stamp.TIME_NONE == shm_layout.TIME_NONE
@@ -42,6 +44,7 @@ assert events.FLAG_DISPUTED == shm_layout.FLAG_DISPUTED
 assert events.FLAG_OUTLIER == shm_layout.FLAG_OUTLIER
 
 
+_QUOTE_FIELDS = [field.name for field in QUOTE.fields]
 _PUBLISHED = TradeEvent | FundingEvent | TickEvent | SyncingEvent | DisputeEvent
 
 
@@ -66,9 +69,11 @@ class Publisher:
         self._record = writer.record
         self._latency = writer.histogram("recv_to_publish")
 
-        # Whom we publish for.
+        # Whom we publish for, and when the venue was last heard.
         self.indexes: dict[str, int] = {}
         self._session = 0
+        self._heard_ns = 0
+        self._take_over()
 
         # Not yet added to their counters.
         self._published = 0
@@ -77,7 +82,7 @@ class Publisher:
     def begin(self, session: int) -> None:
         """Publish under a session's number from now on."""
         self._session = session
-        self._outliers.forget_all()
+        self._outliers.resume_all(monotonic_ns() - self._heard_ns)
 
     def set_indexes(self, indexes: Mapping[str, int]) -> None:
         """Replace the way from symbols to indexes."""
@@ -111,6 +116,7 @@ class Publisher:
                     self._unchanged += 1
             else:
                 self._publish_other(event, recv_ns)
+        self._heard_ns = recv_ns
         # Behind the ring, so no reader waits for it.
         self._record(self._latency, monotonic_ns() - recv_ns)
 
@@ -122,6 +128,17 @@ class Publisher:
         if self._unchanged:
             self._counters.add("unchanged", self._unchanged)
             self._unchanged = 0
+
+    def _take_over(self) -> None:
+        """Know the steady prices that an earlier process published."""
+        for index in range(len(self._writer.instruments())):
+            record = self._writer.read_slot(index)
+            if record is None:
+                continue
+            quote = dict(zip(_QUOTE_FIELDS, QUOTE.struct.unpack(record), strict=True))
+            self._heard_ns = max(self._heard_ns, quote["recv_ns"])
+            if not quote["flags"] & FLAG_OUTLIER:
+                self._judge(index, quote["bid"], quote["ask"], 0, quote["recv_ns"])
 
     def _publish_other(self, event: Event, recv_ns: int) -> None:
         if not isinstance(event, _PUBLISHED):
@@ -141,7 +158,7 @@ class Publisher:
         elif isinstance(event, DisputeEvent):
             self._writer.mark(index, events.FLAG_DISPUTED)
         else:
-            self._outliers.forget(index)
+            self._outliers.resume(index)
             self._writer.mark(index, events.FLAG_SYNCING)
 
     def _publish_trade(self, index: int, trade: TradeEvent, recv_ns: int) -> None:

@@ -40,6 +40,7 @@ class Interval:
     high: float | None
     is_ratio: bool
     verdict: str
+    least: float  # what matters, in the terms of low and high
     note: str = ""
 
 
@@ -51,7 +52,8 @@ def groups(rows: Floats, width_s: float, span_s: float) -> Floats:
     each = max(1, math.ceil(BLOCK_MIN_S / width_s))
     full = min(len(rows), int(span_s / width_s + 1e-9))
     count = full // each
-    result: Floats = rows[: count * each].reshape(count, each, -1).sum(axis=1)
+    shape = count, each, rows.shape[1]  # of a run that is too short there is none
+    result: Floats = rows[: count * each].reshape(shape).sum(axis=1)
     return result
 
 
@@ -64,41 +66,56 @@ def compare(
     is_ratio: bool,
     least: float,
     seed: int,
+    more_is_better: bool = False,
+    least_units: float = 0.0,
 ) -> Interval:
-    """Compare one metric, of which less is better.
+    """Compare one metric, of which less is better unless told otherwise.
 
     `metrics` is how many are compared at once: the interval is widened (Bonferroni) so
-    that two equal runs come out equal in all of them together. A difference smaller
-    than `least`, as a share where `is_ratio`, is none that matters.
+    that two equal runs come out equal in all of them together. `least` is what matters;
+    where `is_ratio` it is a share, and `least_units` of the metric itself at least. The
+    whole interval must lie beyond it: two equal runs differ by more than blocks tell.
     """
-    values = [
-        float(metric(rows.sum(axis=0, keepdims=True))[0]) for rows in (before, after)
-    ]
+    sides = before, after
+    values = [float(metric(rows.sum(axis=0, keepdims=True))[0]) for rows in sides]
     shown = [value if math.isfinite(value) else None for value in values]
-    if len(before) < BLOCKS_MIN or len(after) < BLOCKS_MIN:
-        note = f"no evidence: blocks={min(len(before), len(after))} least={BLOCKS_MIN}"
-        return Interval(shown[0], shown[1], None, None, is_ratio, SAME, note)
+    if least_units and shown[0]:
+        least = max(least, least_units / shown[0])
+    edge = 1 + least if is_ratio else least
+
+    def unknown(why: str) -> Interval:
+        note = f"no evidence: {why}"
+        return Interval(shown[0], shown[1], None, None, is_ratio, SAME, edge, note)
+
+    if (count := min(len(before), len(after))) < BLOCKS_MIN:
+        return unknown(f"blocks={count} least={BLOCKS_MIN}")
+    if None in shown:
+        return unknown("unknown in one of the runs")
     generator = np.random.default_rng(seed)
-    draws = [_draw(rows, metric, generator) for rows in (before, after)]
+    draws = [_draw(rows, metric, generator) for rows in sides]
     if is_ratio:
         values = [math.log(max(value, 1e-9)) for value in values]
         draws = [np.log(np.maximum(drawn, 1e-9)) for drawn in draws]
         least = math.log1p(least)
     spread = math.sqrt(sum(float(np.nanvar(drawn)) for drawn in draws))
     factor = NormalDist().inv_cdf(1 - (1 - SURE) / (2 * max(1, metrics)))
+    if not math.isfinite(spread):
+        return unknown("unknown in one of the runs")
     middle = values[1] - values[0]
     low, high = middle - factor * spread, middle + factor * spread
-    if not math.isfinite(middle + spread):
-        note = "no evidence: unknown in one of the runs"
-        return Interval(shown[0], shown[1], None, None, is_ratio, SAME, note)
-    verdict = SAME
-    if low > 0 and middle > least:
-        verdict = WORSE
-    elif high < 0 and middle < -least:
-        verdict = BETTER
+    verdict = _verdict(low, high, least, more_is_better)
     if is_ratio:
         low, high = math.exp(low), math.exp(high)
-    return Interval(shown[0], shown[1], low, high, is_ratio, verdict)
+    return Interval(shown[0], shown[1], low, high, is_ratio, verdict, edge)
+
+
+def _verdict(low: float, high: float, least: float, more_is_better: bool) -> str:
+    """Return a verdict where the whole interval lies beyond what matters."""
+    if low > least:
+        return BETTER if more_is_better else WORSE
+    if high < -least:
+        return WORSE if more_is_better else BETTER
+    return SAME
 
 
 def _draw(rows: Floats, metric: Metric, generator: np.random.Generator) -> Floats:

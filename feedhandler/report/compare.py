@@ -14,15 +14,18 @@ from feedhandler.report import bootstrap, whole
 from feedhandler.report.blocks import Blocks, Floats
 from feedhandler.report.bootstrap import Interval, Metric
 from feedhandler.report.gather import Run
-from feedhandler.report.scorecard import scorecard
+from feedhandler.report.scorecard import TRADABLE, scorecard
 from feedhandler.report.spread import EDGES_MS, mean_ms, percentiles
+from feedhandler.report.tradable import TradableTrack
 
 SCHEMA: Final = 1
 LENGTHS_DIFFER: Final = 1.25  # longer than this is another kind of run
 
+_TRADABLE_LEAST: Final = 0.1  # percentage points: a minute and a half of a day
 _AGE_LEAST: Final = 0.10  # a tenth is no difference that anybody feels
 _PER_HOUR_LEAST: Final = 1.0
 _USE_LEAST: Final = 0.15
+_CPU_LEAST: Final = 1.0  # percent of a core: two runs of the very same differ by that
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,8 @@ class Question:
     value: Metric
     is_ratio: bool
     least: float
+    more_is_better: bool = False
+    least_units: float = 0.0
 
 
 def read_side(place: Path) -> tuple[Run, dict[str, Any]]:
@@ -48,10 +53,31 @@ def read_side(place: Path) -> tuple[Run, dict[str, Any]]:
 
 
 def compare(
-    before: tuple[Run, dict[str, Any]], after: tuple[Run, dict[str, Any]]
+    before: tuple[Run, dict[str, Any]],
+    after: tuple[Run, dict[str, Any]],
+    *,
+    anyway: bool = False,
 ) -> dict[str, Any]:
-    """Return the comparison as plain values."""
+    """Return the comparison as plain values.
+
+    Runs that are not alike are compared `anyway` alone; else metrics and scorecard are
+    None, and only the problems are told.
+    """
     first, second = before[0], after[0]
+    found = problems(first, second)
+    is_compared = anyway or not found
+    rows = _metrics(first, second) if is_compared else None
+    return {
+        "schema": SCHEMA,
+        "problems": found,
+        "before": _side(before[1]),
+        "after": _side(after[1]),
+        "metrics": rows,
+        "scorecard": None if rows is None else scorecard(before[1], after[1], rows),
+    }
+
+
+def _metrics(first: Run, second: Run) -> list[dict[str, Any]]:
     asked = list(_questions(first, second))
     rows = []
     for question in asked:
@@ -64,16 +90,11 @@ def compare(
             is_ratio=question.is_ratio,
             least=question.least,
             seed=zlib.crc32(name.encode()),
+            more_is_better=question.more_is_better,
+            least_units=question.least_units,
         )
         rows.append(_row(question, interval))
-    return {
-        "schema": SCHEMA,
-        "problems": problems(first, second),
-        "before": _side(before[1]),
-        "after": _side(after[1]),
-        "metrics": rows,
-        "scorecard": scorecard(before[1], after[1], rows),
-    }
+    return rows
 
 
 def problems(before: Run, after: Run) -> list[str]:
@@ -104,24 +125,10 @@ def problems(before: Run, after: Run) -> list[str]:
 
 def _questions(before: Run, after: Run) -> Iterator[Question]:
     for name in sorted(set(before.instruments) & set(after.instruments)):
-        venue = name.partition(":")[0]
-        kind = before.feed_kind(venue)
-        if kind != after.feed_kind(venue):
-            continue  # unlike things are not compared
-        sides = [run.instruments[name] for run in (before, after)]
-        ages = [
-            _grouped(side.apply.blocks, run)
-            for side, run in zip(sides, (before, after), strict=True)
-        ]
-        for word, value in _AGE_METRICS.items():
-            yield Question(
-                f"apply_age_{word}", name, kind, "ms", ages, value, True, _AGE_LEAST
-            )
-        flaps = [
-            _rates(side.flaps, run)
-            for side, run in zip(sides, (before, after), strict=True)
-        ]
-        yield Question("flaps", name, kind, "/h", flaps, _rate, False, _PER_HOUR_LEAST)
+        kind = before.feed_kind(name.partition(":")[0])
+        if kind == after.feed_kind(name.partition(":")[0]):
+            yield from _quote_questions(before, after, name, kind)
+        # Else unlike things are not compared.
     for venue in sorted(set(before.venues) & set(after.venues)):
         tracks = [(run.venues[venue], run) for run in (before, after)]
         kind = before.feed_kind(venue)
@@ -134,15 +141,50 @@ def _questions(before: Run, after: Run) -> Iterator[Question]:
                 metric, venue, kind, "/h", sums, _rate, False, _PER_HOUR_LEAST
             )
     for role in sorted(set(before.processes) & set(after.processes)):
-        for metric, unit, series in (
-            ("cpu", "%", "cpu_series"),
-            ("rss", "MiB", "rss_series"),
+        for metric, unit, series, least_units in (
+            ("cpu", "%", "cpu_series", _CPU_LEAST),
+            ("rss", "MiB", "rss_series", 0.0),
         ):
             sums = [
                 _series(getattr(run.processes[role], series)(), run)
                 for run in (before, after)
             ]
-            yield Question(metric, role, "", unit, sums, _mean, True, _USE_LEAST)
+            yield Question(
+                metric,
+                role,
+                "",
+                unit,
+                sums,
+                _mean,
+                is_ratio=True,
+                least=_USE_LEAST,
+                least_units=least_units,
+            )
+
+
+def _quote_questions(
+    before: Run, after: Run, name: str, kind: str
+) -> Iterator[Question]:
+    tracks = [(run.instruments[name], run) for run in (before, after)]
+    shares = [_tradable(track.tradable, run) for track, run in tracks]
+    yield Question(
+        TRADABLE,
+        name,
+        kind,
+        "%",
+        shares,
+        _percent,
+        is_ratio=False,
+        least=_TRADABLE_LEAST,
+        more_is_better=True,
+    )
+    ages = [_grouped(track.apply.blocks, run) for track, run in tracks]
+    for word, value in _AGE_METRICS.items():
+        yield Question(
+            f"apply_age_{word}", name, kind, "ms", ages, value, True, _AGE_LEAST
+        )
+    flaps = [_rates(track.flaps, run) for track, run in tracks]
+    yield Question("flaps", name, kind, "/h", flaps, _rate, False, _PER_HOUR_LEAST)
 
 
 def _percentile(percent: float) -> Metric:
@@ -170,6 +212,13 @@ def _grouped(blocks: Blocks | None, run: Run) -> Floats:
     return bootstrap.groups(blocks.rows, blocks.width_s, run.span_s)
 
 
+def _tradable(track: TradableTrack, run: Run) -> Floats:
+    """Return the tradable and all seconds of each block after the start."""
+    tradable, running = track.tradable_over_time, track.running_over_time
+    rows = np.hstack((tradable.rows, running.rows))
+    return bootstrap.groups(rows, running.width_s, run.span_s)
+
+
 def _rates(blocks: Blocks, run: Run) -> Floats:
     """Return events and hours of each block; quiet blocks at the end count too."""
     count = int(run.span_s / blocks.width_s)
@@ -194,6 +243,10 @@ def _series(values: list[float], run: Run) -> Floats:
     )
 
 
+def _percent(rows: Floats) -> Floats:
+    return 100.0 * _mean(rows)
+
+
 def _mean(rows: Floats) -> Floats:
     result: Floats = np.divide(
         rows[:, 0], rows[:, 1], out=np.full(len(rows), np.nan), where=rows[:, 1] > 0
@@ -212,6 +265,7 @@ def _row(question: Question, interval: Interval) -> dict[str, Any]:
         "interval_of": "ratio" if interval.is_ratio else "difference",
         "low": _rounded(interval.low),
         "high": _rounded(interval.high),
+        "least": _rounded(interval.least),
         "verdict": interval.verdict,
         "note": interval.note,
     }

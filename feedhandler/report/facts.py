@@ -13,9 +13,11 @@ import numpy as np
 
 from feedhandler.report.ages import THRESHOLDS_MS, AgeTrack
 from feedhandler.report.gather import Run
+from feedhandler.report.host import clock, load, machine
 from feedhandler.report.instruments import InstrumentTrack
 from feedhandler.report.manifest import Manifest
 from feedhandler.report.rests import ladder_facts, rest_facts
+from feedhandler.report.runlog import RunLog
 from feedhandler.report.spread import EDGES_MS, SIGNED_EDGES_MS, percentiles
 from feedhandler.report.tally import Spans
 from feedhandler.report.venues import VenueTrack
@@ -45,7 +47,7 @@ Document = dict[str, Any]
 def document(
     run: Run,
     manifest: Manifest | None = None,
-    ends: dict[str, dict[str, int]] | None = None,
+    log: RunLog | None = None,
 ) -> Document:
     """Return everything that is known of a run."""
     names = sorted(run.instruments, key=lambda name: _rank(run, name))
@@ -57,7 +59,8 @@ def document(
         "venues": [_venue_facts(run, run.venues[venue]) for venue in venues],
         "instruments": [_quote_facts(run, run.instruments[name]) for name in names],
         "processes": [run.processes[role].facts() for role in sorted(run.processes)],
-        "process_ends": ends,
+        "process_ends": None if log is None else log.ends,
+        "faults": log.placed(run.first_ms) if log is not None and run.samples else None,
         "rest": [rest_facts(run, venue) for venue in venues],
         "ladder": [ladder_facts(run, venue) for venue in venues],
         "hops": [
@@ -175,13 +178,20 @@ def _run_facts(run: Run, manifest: Manifest | None) -> Document:
     return {
         **{key: shown.shown(key) for key in SHOWN},
         "version": shown.shown("version") or version,
+        "in_words": {
+            "machine": machine(shown.values.get("machine")),
+            "clock": clock(shown.values.get("clock")),
+            "load": load(shown.values),
+            "ended": shown.end_in_words,
+        },
         "manifest": None if manifest is None else manifest.problem or "read",
         "simulated": manifest is not None and manifest.is_simulated,
         "lasted_s": None if manifest is None else manifest.lasted_s,
         "asked_s": None if manifest is None else manifest.asked_s,
+        "ended": shown.ended,
         "expected_venues": sorted(expected),
         "without_funding": [] if manifest is None else manifest.without_funding,
-        "instance": run.starts[-1].instance if run.starts else None,
+        "instance": run.starts[-1].instance if run.starts else shown.shown("instance"),
         "sample_ms": run.starts[-1].sample_ms if run.starts else None,
         "span_s": round(run.span_s, 3),
         "first_ms": run.first_ms,
@@ -209,7 +219,9 @@ def _quote_facts(run: Run, track: InstrumentTrack) -> Document:
         ],
         "state_share": _shares(track.state_s, track.seen_s),
         "reason_share": _shares(track.reason_s, track.seen_s),
-        "tradable_share": _share(track.tradable_s, track.seen_s),
+        "tradable_share": _rounded(track.tradable.share, 5),
+        "tradable_after_start": _rounded(track.tradable.share_after_start, 5),
+        "untradable": track.tradable.facts(),
         "rest_share": _share(track.rest_s, track.seen_s),
         "moves": track.moves,
         "flaps": flaps,
@@ -222,6 +234,15 @@ def _quote_facts(run: Run, track: InstrumentTrack) -> Document:
         },
         "windows": windows(track.apply),
     }
+
+
+def _tradable_share(run: Run, venue: str) -> float | None:
+    """Return the share of a venue: that of its instruments together."""
+    tracks = [
+        track.tradable for track in run.instruments.values() if track.venue == venue
+    ]
+    known_s = sum(track.known_s for track in tracks)
+    return _share(sum(track.tradable_s for track in tracks), known_s)
 
 
 def _plateaus(track: AgeTrack) -> list[Document]:
@@ -255,6 +276,7 @@ def _venue_facts(run: Run, track: VenueTrack) -> Document:
         "venue": track.venue,
         "feed_kind": track.feed_kind,
         "link_share": _shares(track.link_s, track.seen_s),
+        "tradable_share": _tradable_share(run, track.venue),
         "session_ends": ends,
         "session_ends_per_hour": round(total / hours, 3) if hours else None,
         "resyncs": track.resync_counts(),
@@ -335,8 +357,8 @@ def _share_of(whole: int | None, part: int | None) -> float | None:
     return None if not whole or part is None else round(part / whole, 4)
 
 
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 3)
+def _rounded(value: float | None, digits: int = 3) -> float | None:
+    return None if value is None else round(value, digits)
 
 
 def _ns_to_ms(value_ns: int | None) -> float | None:

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from feedhandler.report.ages import START_MAX_S
 from feedhandler.report.baselines import FACTOR, LIVE_HOPS, Baseline, short_hop
+from feedhandler.report.manifest import FULL_TIME
 
 P95_MAX_MS: Final = 10_000.0
 P99_MAX_MS: Final = 30_000.0
@@ -54,6 +55,7 @@ class Check:
 def check_all(document: dict[str, Any], baseline: Baseline) -> list[Check]:
     """Return every check of a run, in the order of the report."""
     return [
+        _ended(document),
         *_telemetry(document),
         *_presence(document),
         *_ages(document, baseline),
@@ -76,6 +78,22 @@ def at_most(
         value is not None and value <= limit,
         evidence if value is not None else f"no evidence: {evidence}",
     )
+
+
+def _ended(document: dict[str, Any]) -> Check:
+    """Check that a run took the time it was asked to, and ended in order.
+
+    One that was killed says neither why it ended nor with what.
+    """
+    run = document["run"]
+    reason, code = run["ended"]["reason"], run["ended"]["exit_code"]
+    lasted_s, asked_s = run["lasted_s"], run["asked_s"]
+    limit = f"{FULL_TIME}, exit code 0, as long as asked"
+    text = run["in_words"]["ended"]
+    if None in (reason, code, lasted_s, asked_s):
+        return Check("run_ended", "run", limit, None, False, f"no evidence: {text}")
+    is_whole = reason == FULL_TIME and code == 0 and lasted_s >= asked_s
+    return Check("run_ended", "run", limit, reason, is_whole, text)
 
 
 def _telemetry(document: dict[str, Any]) -> Iterator[Check]:
@@ -281,6 +299,8 @@ def _memory(row: dict[str, Any]) -> Check:
 
 def _hops(document: dict[str, Any], baseline: Baseline) -> Iterator[Check]:
     found = False
+    # Who else used the processor is half of what these gates measure.
+    load = document["run"]["in_words"]["load"] or "load of the host unknown"
     for row in document["hops"]:
         if short_hop(row["hop"]) not in LIVE_HOPS:
             continue
@@ -292,6 +312,7 @@ def _hops(document: dict[str, Any], baseline: Baseline) -> Iterator[Check]:
         limit = round(max(_HOP_FLOOR_MS, FACTOR * figure), 3)
         value = row["p99_ms"] if row["count"] >= _HOP_COUNT_MIN else None
         text = f"{row['count']} values; {FACTOR} × {figure} ms of {baseline.source}"
+        text += f"; {load}"
         yield at_most("hop_p99_normal", row["hop"], value, limit, "ms", text)
     if not found:
         text = "no evidence: no histogram in the telemetry"

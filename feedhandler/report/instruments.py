@@ -1,4 +1,4 @@
-"""What one instrument showed over a run: ages, states, funding."""
+"""What one instrument showed over a run: ages, states, tradable time, funding."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 from feedhandler.report.ages import AgeTrack
 from feedhandler.report.blocks import Blocks
 from feedhandler.report.spread import SIGNED_EDGES_MS
+from feedhandler.report.tradable import TradableTrack
 
 GOOD: Final = frozenset({"LIVE", "QUIET"})
 FUNDING_STALE_MS: Final = 600_000.0  # venues publish it each minute or faster
@@ -64,7 +65,7 @@ class InstrumentTrack:
         # States, by the sample at the beginning of each span.
         self.state_s: dict[str, float] = {}
         self.reason_s: dict[str, float] = {}
-        self.tradable_s = 0.0
+        self.tradable = TradableTrack()
         self.rest_s = 0.0
         self.band = Blocks(keep="max", blocks_max=_LINE_BLOCKS)
         self.flaps = Blocks()
@@ -98,7 +99,9 @@ class InstrumentTrack:
             if last.reason:
                 reason_s = self.reason_s.get(last.reason, 0.0)
                 self.reason_s[last.reason] = reason_s + span_s
-            self.tradable_s += span_s * last.is_tradable
+            if is_whole:
+                word = f"{last.state} {last.reason}".strip()
+                self.tradable.add(at_s, span_s, last.is_tradable, word)
             self.rest_s += span_s * last.is_rest
         self._follow_bad(at_s, look.state in GOOD)
         self._add_funding(at_s, look, span_s if last is not None else 0.0)

@@ -1,4 +1,4 @@
-"""What a soak says of itself in `manifest.json`, and what its `run.log` tells of ends.
+"""What a soak says of itself in `manifest.json`.
 
 version, commit, command, seed, machine, clock     shown as they are
 start, end          ISO 8601 with a zone, or milliseconds since 1970
@@ -6,12 +6,14 @@ config              the effective configuration: sections of keys, or the rows o
                     `feedhandler config --effective --json`
 venues              that were meant to run; else the enabled ones of `config`
 demo                true when the venues were simulated
+minutes, lasted_s   how long the run was to take, and how long it took so far
+ended               reason and exit code: empty and null until the run ends in order
+load_max            greatest one-minute load of the host while it ran
 """
 
 from __future__ import annotations
 
 import json
-import re
 import shlex
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -19,13 +21,9 @@ from pathlib import Path
 from typing import Any, Final
 
 NAME: Final = "manifest.json"
-LOG_NAME: Final = "run.log"
+FULL_TIME: Final = "time is up"  # the reason of a run that took what it was asked to
 
 _BYTES_MAX: Final = 16 << 20
-_ENDED: Final = re.compile(
-    rb" process_(?:ended|disabled) .*?process=(\S+).* cause=(\S+)"
-)
-_COUNTED_MAX: Final = 1_024
 
 
 @dataclass(slots=True)
@@ -107,6 +105,30 @@ class Manifest:
         minutes = self.values.get("minutes")
         return 60.0 * minutes if isinstance(minutes, int | float) else None
 
+    @property
+    def ended(self) -> dict[str, Any]:
+        """Why the run ended, and its exit code; nothing when it did not in order."""
+        ended = self.values.get("ended")
+        if not isinstance(ended, dict):
+            return {"reason": None, "exit_code": None}
+        return {
+            "reason": ended.get("reason") or None,
+            "exit_code": ended.get("exit_code"),
+        }
+
+    @property
+    def end_in_words(self) -> str:
+        """How the run ended and after which time, as far as it says so."""
+        times = [
+            "unknown" if seconds is None else f"{seconds:g} s"
+            for seconds in (self.lasted_s, self.asked_s)
+        ]
+        ended = self.ended
+        words = "no end told: killed, or still running"
+        if ended["reason"] is not None:
+            words = f"{ended['reason']}, exit code {ended['exit_code']}"
+        return f"{words}; lasted {times[0]}, asked for {times[1]}"
+
 
 def read_manifest(directory: Path) -> Manifest:
     """Return a directory's manifest; one that is missing or damaged says so."""
@@ -121,27 +143,6 @@ def read_manifest(directory: Path) -> Manifest:
     if not isinstance(values, dict):
         return Manifest(problem=f"{NAME} holds no object")
     return Manifest(values)
-
-
-def read_ends(directory: Path) -> dict[str, dict[str, int]] | None:
-    """Return how often processes ended, by role and cause; None without a log."""
-    ends: dict[str, dict[str, int]] = {}
-    counted = 0
-    try:
-        with (directory / LOG_NAME).open("rb") as file:
-            while line := file.readline(1 << 16):
-                found = _ENDED.search(line)
-                if found is None or counted >= _COUNTED_MAX:
-                    continue
-                role, cause = (
-                    word.decode("ascii", "replace") for word in found.groups()
-                )
-                causes = ends.setdefault(role, {})
-                counted += cause not in causes
-                causes[cause] = causes.get(cause, 0) + 1
-    except OSError:
-        return None
-    return ends
 
 
 def _seconds(stamp: object) -> float | None:

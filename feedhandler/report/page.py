@@ -6,8 +6,7 @@ import html
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from feedhandler.report import markdown
-from feedhandler.report.facts import SHOWN
+from feedhandler.report import tables, words
 from feedhandler.report.gather import Run
 from feedhandler.report.plots import Painter
 
@@ -20,7 +19,9 @@ body { font: 14px/1.5 system-ui, "DejaVu Sans", sans-serif; color: var(--ink);
 main { max-width: 1160px; margin: 0 auto; padding: 24px 20px 64px }
 h1 { font-size: 24px; margin: 0 0 2px } h2 { font-size: 18px; margin: 34px 0 8px }
 h3 { font-size: 14px; margin: 18px 0 6px; color: var(--soft) }
-.facts { color: var(--soft); margin: 0 0 16px; overflow-wrap: anywhere }
+.facts { color: var(--soft); margin: 0 0 16px; display: grid;
+  grid-template-columns: max-content 1fr; gap: 0 14px }
+.facts dt { font-weight: 600 } .facts dd { margin: 0; overflow-wrap: anywhere }
 .card { background: #fff; border: 1px solid var(--line); border-radius: 8px;
   padding: 12px 14px; margin: 0 0 14px; overflow-x: auto }
 .verdict { font-size: 17px; font-weight: 600; border-left: 6px solid var(--good) }
@@ -32,6 +33,7 @@ th, td { padding: 3px 10px 3px 0; text-align: right;
 th { font-weight: 600; color: var(--soft) }
 td.left, th.left { text-align: left }
 td.wide { white-space: normal; min-width: 260px; color: var(--soft) }
+td.left:last-child { white-space: normal; min-width: 260px }
 tr.bad td { background: #fdf0ef } tr.bad .mark { color: var(--bad) }
 .mark { font-weight: 600; color: var(--good) }
 svg.plot { width: 100%; height: auto; display: block }
@@ -51,12 +53,12 @@ def render(document: dict[str, Any], run: Run) -> str:
     ]
     for kind in ("bbo", "depth", ""):
         parts += _kind(document, run, painter, kind)
-    parts += _section("Processes", markdown.process_table(document), (0, 8))
-    parts += _section("Hops", markdown.hop_table(document), (0,))
+    parts += _section("Processes", tables.process_table(document), (0, 8))
+    parts += _section("Hops", tables.hop_table(document), (0,))
     title = "Venues that were bad at the same time"
-    parts += _section(title, markdown.together_table(document), (0,))
+    parts += _section(title, tables.together_table(document), (0,))
     body = "\n".join(parts)
-    title = html.escape(f"feedhandler run {document['run']['instance'] or ''}")
+    title = f"feedhandler: {_text(words.title(document))}"
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width">'
@@ -66,21 +68,12 @@ def render(document: dict[str, Any], run: Run) -> str:
 
 
 def _head(document: dict[str, Any]) -> Iterator[str]:
-    run, read = document["run"], document["evidence"]
-    yield f"<h1>{run['span_s'] / 60:.1f} minutes of {_text(run['instance'])}</h1>"
-    facts = [
-        f"{key} {_text(run[key])}"
-        for key in SHOWN
-        if run[key] is not None and key != "command"
-    ]
-    facts.append(f"venues {_text(', '.join(run['expected_venues']))}")
-    facts.append(
-        f"{read['samples']:,} samples, {read['damaged']} lines damaged,"
-        f" {read['samples_missing']} samples missing"
+    yield f"<h1>{_text(words.title(document))}</h1>"
+    facts = "".join(
+        f"<dt>{_text(label)}</dt><dd>{_text(text)}</dd>"
+        for label, text in words.facts(document)
     )
-    if run["command"]:
-        facts.append(f"<code>{_text(run['command'])}</code>")
-    yield f'<p class="facts">{" · ".join(facts)}</p>'
+    yield f'<dl class="facts">{facts}</dl>'
 
 
 def _gates(document: dict[str, Any]) -> Iterator[str]:
@@ -110,7 +103,7 @@ def _gate_table(gates: list[dict[str, Any]]) -> str:
             f'<td class="left mark">{"ok" if gate["passed"] else "FAIL"}</td>'
             f'<td class="left">{_text(gate["name"])}</td>'
             f'<td class="left">{_text(gate["subject"])}</td>'
-            f"<td>{_text(markdown.gate_value(gate['value']))}</td>"
+            f"<td>{_text(tables.gate_value(gate['value']))}</td>"
             f"<td>{_text(gate['limit'])}</td>"
             f'<td class="left wide">{_text(gate["evidence"])}</td>'
         )
@@ -125,8 +118,12 @@ def _overview(document: dict[str, Any], run: Run, painter: Painter) -> Iterator[
         return
     names = [_name(row) for row in document["instruments"]]
     venues = [row["venue"] for row in document["venues"]]
+    faults = document["faults"] or ()
+    if faults:
+        title = "Faults of the simulated venues"
+        yield from _section(title, tables.fault_table(faults), (0, 1, 2))
     yield "<h2>States, the worst of each block</h2>"
-    yield _card(painter.states(run, names))
+    yield _card(painter.states(run, names, faults))
     yield "<h2>Session ends over time</h2>"
     yield _card(painter.reconnects(run, venues))
     yield "<h2>Memory</h2>"
@@ -144,18 +141,21 @@ def _kind(
         return
     word = kind or "kind not known"
     yield f"<h2>Feed kind {word}</h2>"
+    yield f"<h3>Share of time tradable ({word})</h3>"
+    yield _card(_table(tables.tradable_table(quotes), (0, 8)))
+    faults = document["faults"] or ()
     names = [_name(row) for row in quotes]
     for begin in range(0, len(names), 12):
         yield f"<h3>Apply-age over time, silences of 5 s and more shaded ({word})</h3>"
-        yield _card(painter.ages(run, names[begin : begin + 12]))
+        yield _card(painter.ages(run, names[begin : begin + 12], faults))
     for title, rows, left in (
-        ("Ages, ms, weighted by time", markdown.age_table(quotes), (0,)),
-        ("Silences", markdown.plateau_table(quotes), (0,)),
-        ("States", markdown.state_table(quotes), (0,)),
-        ("Sessions", markdown.session_table(venues), (0, 2, 3)),
-        ("Rings and clocks", markdown.ring_table(venues), (0,)),
-        ("REST and ladder", markdown.rest_table(document, kind), (0, 5, 7, 8)),
-        ("Trend of apply-age p95, ms", markdown.trend_table(quotes), (0,)),
+        ("Ages, ms, weighted by time", tables.age_table(quotes), (0,)),
+        ("Silences", tables.plateau_table(quotes), (0,)),
+        ("States", tables.state_table(quotes), (0,)),
+        ("Sessions", tables.session_table(venues), (0, 3, 4)),
+        ("Rings and clocks", tables.ring_table(venues), (0,)),
+        ("REST and ladder", tables.rest_table(document, kind), (0, 5, 7, 8)),
+        ("Trend of apply-age p95, ms", tables.trend_table(quotes), (0,)),
     ):
         yield f"<h3>{title} ({word})</h3>"
         yield _card(_table(rows, left))

@@ -17,6 +17,7 @@ import numpy as np
 from feedhandler.errors import UsageError
 from feedhandler.report.gather import Run
 from feedhandler.report.instruments import SEVERITY, InstrumentTrack
+from feedhandler.report.marks import Faults, mark_rows, mark_times
 
 COLORS: Final = (
     "#0072b2",
@@ -78,8 +79,8 @@ class Painter:
         self._figure: Any = Figure
         self._number = 0
 
-    def ages(self, run: Run, names: Sequence[str]) -> str:
-        """Draw apply-age over time, block maxima, with the plateaus shaded."""
+    def ages(self, run: Run, names: Sequence[str], faults: Faults = ()) -> str:
+        """Draw apply-age over time, block maxima; plateaus shaded, faults marked."""
 
         def draw(axes: Any) -> None:
             for number, name in enumerate(names[:LINES_MAX]):
@@ -92,11 +93,12 @@ class Painter:
                         axes.axvspan(begin_s / 60, end_s / 60, color=color, alpha=0.14)
             axes.set_yscale("log")
             axes.set_ylabel("apply-age, greatest of each block, s")
+            mark_times(axes, faults, names[:LINES_MAX], run.span_s)
             _finish(axes, run)
 
         return self._draw(draw, 3.4)
 
-    def states(self, run: Run, names: Sequence[str]) -> str:
+    def states(self, run: Run, names: Sequence[str], faults: Faults = ()) -> str:
         """Draw a band of states for each instrument, the worst of each block."""
         shown = list(names[: 4 * LINES_MAX])
 
@@ -118,7 +120,8 @@ class Painter:
             axes.grid(axis="y", visible=False)
             for state, color in STATE_COLORS.items():
                 axes.bar(0, 0, color=color, label=state)
-            _finish(axes, run, columns=8)
+            mark_rows(axes, faults, shown, run.span_s)
+            _finish(axes, run, columns=5 if faults else 8)
 
         return self._draw(draw, 1.1 + 0.28 * len(shown))
 

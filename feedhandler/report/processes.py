@@ -38,7 +38,8 @@ class ProcessTrack:
     def add(self, at_s: float, process: Process) -> None:
         """Take one look."""
         owner = (process.pid, process.epoch)
-        if owner != self._owner:
+        # A segment that is being made has no owner yet, which is no process that ended.
+        if process.pid and owner != self._owner:
             if self._owner is not None:
                 self.restarts += 1
             self._begin_process(at_s)

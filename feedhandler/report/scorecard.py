@@ -1,10 +1,12 @@
 """Success as operators put it: each of their sentences, held against two runs.
 
+First comes what they judge a change by: the share of time in which they could trade.
 What cannot be shown is not met: every line that lacks its evidence says so.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any, Final
 
 from feedhandler.report.gates import FUNDING_FIRST_MAX_S, VENUE_BAD_MAX_S
@@ -12,6 +14,9 @@ from feedhandler.report.gates import FUNDING_FIRST_MAX_S, VENUE_BAD_MAX_S
 WAIT_MAX_S: Final = 1.0
 THRASH_PER_HOUR: Final = 6.0  # steps of the ladder, or entries of REST, for a venue
 THRASH_SLACK: Final = 2.0
+TRADABLE: Final = "tradable_after_start"  # the metric, in percent
+TRADABLE_DROP_MAX: Final = 1.0  # percentage points that the interval may leave open
+CHANCE_MIN: Final = 0.1  # more events than chance brings are growth: none, then four
 
 _MET: Final = "met"
 _MISSED: Final = "missed"
@@ -25,18 +30,13 @@ def scorecard(
 ) -> list[Document]:
     """Return a line for each sentence: what it asks, the verdict, the evidence."""
     return [
+        _tradable(before, after, metrics),
         _venues_alive(after),
         _funding(after),
         _waits(after),
         _crashes(after),
-        _no_worse(
-            "lower or equal apply-age p95 and p99",
-            [row for row in metrics if row["metric"] in _AGES],
-        ),
-        _no_worse(
-            "no growth of reconnects",
-            [row for row in metrics if row["metric"] == "session_ends"],
-        ),
+        ages_no_higher(metrics),
+        reconnects_no_more(before, after),
         _losses(before, after),
         _thrash(after),
     ]
@@ -51,6 +51,41 @@ def _line(sentence: str, verdict: str, evidence: str) -> Document:
 
 def _verdict(is_met: bool) -> str:
     return _MET if is_met else _MISSED
+
+
+def _tradable(before: Document, after: Document, metrics: list[Document]) -> Document:
+    """Return met only where the intervals leave no room for a drop that matters."""
+    sentence = f"share of time tradable lower by {TRADABLE_DROP_MAX:g} point at most"
+    rows = [row for row in metrics if row["metric"] == TRADABLE]
+    names = [{_name(row) for row in side["instruments"]} for side in (before, after)]
+    gone = sorted(names[0] - names[1])
+    if gone:
+        return _line(sentence, _MISSED, f"not in AFTER: {', '.join(gone)}")
+    worse = [row for row in rows if row["verdict"] == "worse"]
+    if worse:
+        text = ", ".join(map(_change, worse))
+        return _line(sentence, _MISSED, f"worse: {text}")
+    known = [row for row in rows if row["low"] is not None]
+    if not known or len(known) < len(names[0]):
+        text = f"{len(known)} of {len(names[0])} can be compared"
+        return _line(sentence, _UNKNOWN, text)
+    least = min(known, key=lambda row: row["low"])
+    if least["low"] < -TRADABLE_DROP_MAX:
+        text = (
+            f"{_change(least)}, by {least['low']:+.1f} to {least['high']:+.1f} points"
+        )
+        return _line(sentence, _UNKNOWN, f"{text}: longer runs narrow that")
+    better = sum(row["verdict"] == "better" for row in known)
+    text = f"{better} better, none worse, of {len(known)}; least sure: {_change(least)}"
+    return _line(sentence, _MET, text)
+
+
+def _change(row: Document) -> str:
+    return f"{row['subject']} {row['before']:.2f} -> {row['after']:.2f} %"
+
+
+def _name(row: Document) -> str:
+    return f"{row['venue']}:{row['instrument']}"
 
 
 def _venues_alive(after: Document) -> Document:
@@ -75,7 +110,7 @@ def _funding(after: Document) -> Document:
     if not rows:
         return _line(sentence, _UNKNOWN, "no instrument was seen")
     late = [
-        f"{row['venue']}:{row['instrument']}"
+        _name(row)
         for row in rows
         if not (row["funding"]["first_s"] or 0.0) <= FUNDING_FIRST_MAX_S
         or row["funding"]["first_s"] is None
@@ -127,15 +162,87 @@ def _crashes(after: Document) -> Document:
     return _line(sentence, _MET, f"all in the log: {words}")
 
 
-def _no_worse(sentence: str, rows: list[Document]) -> Document:
+def ages_no_higher(metrics: list[Document]) -> Document:
+    """Return met only where each is no higher, or surely not by what matters."""
+    sentence = "lower or equal apply-age p95 and p99"
+    rows = [row for row in metrics if row["metric"] in _AGES]
     known = [row for row in rows if not row["note"]]
-    if not known or len(known) < len(rows):
-        return _line(sentence, _UNKNOWN, f"{len(known)} of {len(rows)} can be compared")
     worse = [row["subject"] for row in known if row["verdict"] == "worse"]
     if worse:
         return _line(sentence, _MISSED, f"worse: {', '.join(sorted(set(worse)))}")
+    if not known or len(known) < len(rows):
+        return _line(sentence, _UNKNOWN, f"{len(known)} of {len(rows)} can be compared")
+    unsure = [
+        row
+        for row in known
+        if row["after"] > row["before"] and row["high"] >= row["least"]
+    ]
+    if unsure:
+        row = max(unsure, key=lambda row: row["high"])
+        text = (
+            f"{len(unsure)} of {len(known)} may be higher; least sure:"
+            f" {row['metric']} {row['subject']} {row['before']:,.0f} ->"
+            f" {row['after']:,.0f} ms, by × {row['low']:.2f} to {row['high']:.2f}"
+        )
+        return _line(sentence, _UNKNOWN, text)
     better = sum(row["verdict"] == "better" for row in known)
-    return _line(sentence, _MET, f"{better} better, none worse, of {len(known)}")
+    return _line(sentence, _MET, f"{better} better, none higher, of {len(known)}")
+
+
+def reconnects_no_more(before: Document, after: Document) -> Document:
+    """Compare counts, which few events tell better than rates over blocks of time."""
+    sentence = "no growth of reconnects"
+    counts = [_ends(side) for side in (before, after)]
+    spans_s = [side["run"]["span_s"] for side in (before, after)]
+    if not counts[0] or not all(spans_s):
+        return _line(sentence, _UNKNOWN, "no venue was seen")
+    gone = sorted({*counts[0]} - {*counts[1]})
+    if gone:
+        return _line(sentence, _UNKNOWN, f"not in AFTER: {', '.join(gone)}")
+    pairs = {venue: (old, counts[1][venue]) for venue, old in counts[0].items()}
+    old, new = (sum(column) for column in zip(*pairs.values(), strict=True))
+    text = f"session ends {old} -> {new}"
+    grown = [
+        f"{venue} {pair[0]} -> {pair[1]}"
+        for venue, pair in pairs.items()
+        if pair[1] * spans_s[0] > pair[0] * spans_s[1]
+    ]
+    if not grown:
+        return _line(sentence, _MET, text)
+    text = f"{text}: {', '.join(grown)}"
+    share = spans_s[1] / sum(spans_s)
+    chance = min(_chance(*pair, share) for pair in ((old, new), *pairs.values()))
+    if chance < CHANCE_MIN:
+        return _line(sentence, _MISSED, text)
+    return _line(sentence, _UNKNOWN, f"{text}, by chance 1 in {1 / chance:.0f}")
+
+
+def _ends(side: Document) -> dict[str, int]:
+    """Return how many sessions ended by venue; one that was never seen is missing."""
+    return {
+        row["venue"]: sum(row["session_ends"].values())
+        for row in side["venues"]
+        if row["frames"] is not None
+    }
+
+
+def _chance(old: int, new: int, share: float) -> float:
+    """Return how likely so many of all events fall into AFTER, or more, by chance.
+
+    With nothing changed each falls into it by its share of the time: a binomial tail.
+    """
+    count = old + new
+    ways = math.lgamma(count + 1)  # as a logarithm: thousands of ends overflow else
+    return math.fsum(
+        math.exp(
+            ways
+            - math.lgamma(some + 1)
+            - math.lgamma(count - some + 1)
+            + some * math.log(share)
+            + (count - some) * math.log1p(-share)
+        )
+        for some in range(new, count + 1)
+    )
 
 
 def _losses(before: Document, after: Document) -> Document:

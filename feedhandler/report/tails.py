@@ -57,6 +57,10 @@ class Tail:
         place = int(np.searchsorted(np.cumsum(self._counts), wanted))
         return float(self._ends_ms[min(place, len(self._ends_ms) - 1)])
 
+    def longer(self, limit_ms: float) -> int:
+        """Return how many silences above a limit were seen."""
+        return int(self._counts[self._ends_ms > limit_ms].sum())
+
     @property
     def longest_ms(self) -> float | None:
         """The longest silence that is not excused."""
@@ -66,7 +70,7 @@ class Tail:
         """Return how many silences above a limit a day brings; None without any."""
         if not self.count or self.observed_s <= 0:
             return None
-        seen = int(self._counts[self._ends_ms > limit_ms].sum())
+        seen = self.longer(limit_ms)
         if seen >= _COUNTED_MIN or limit_ms <= self._from_ms:
             return seen / self.observed_s * DAY_S
         beyond = limit_ms - self._from_ms

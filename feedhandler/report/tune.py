@@ -8,7 +8,10 @@ would see a failure.
     layer A       ladder.resubscribe_ms … restart_ms
 
 The smallest round value whose false alarms are few enough is proposed, within bounds,
-and nothing where the evidence is thin. Nothing that runs is ever changed.
+and nothing where the evidence is thin; `alarms` says what a false alarm is. A fresh
+limit is never above what a watchdog may be, however slow the market: the last quote of
+a mute link is tradable for that long, and REST is there to confirm a quiet one. Nothing
+that runs is ever changed.
 """
 
 from __future__ import annotations
@@ -18,8 +21,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from feedhandler.config import LadderConfig, RestConfig, RunnerConfig, VenueConfig
+from feedhandler.report.alarms import Alarm, Silence
 from feedhandler.report.gather import Run
 from feedhandler.report.manifest import Manifest
+from feedhandler.report.rests import ladder_facts, rest_facts
 from feedhandler.report.tails import Tail
 from feedhandler.report.tally import Spans
 
@@ -33,9 +38,12 @@ TICKS: Final = "ticks"
 SIGNS: Final = "signs"
 INTERVALS_MIN: Final = {QUOTES: 200, TICKS: 100, SIGNS: 200}
 _WORDS: Final = {QUOTES: "", TICKS: " liveness", SIGNS: " signs of life"}
+_BOTH: Final = (QUOTES, TICKS)
 
 _ROUND: Final = (1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 7.5, 9.0)
-_MARGIN: Final = 1.5  # above p99, whatever the tail promises
+_SHARE_OF_MIN: Final = 10  # silences that tell which share of them was an alarm
+# What a quote that was tradable becomes when it is too old.
+_AGED: Final = ("QUIET quiet_unconfirmed", "STALE age", "STALE liveness")
 _RESTART_TIMES: Final = 3
 # A feed helps itself first: the others wait for that many times its watchdog.
 _AFTER_WATCHDOG: Final = {
@@ -56,18 +64,35 @@ class Knob:
     most_ms: int
     per_day: float
     delay_ms: int  # until somebody looks, on top of the limit
-    silences: str = QUOTES
+    silences: tuple[str, ...]
+    takes_most: bool = False  # propose `most_ms` where nothing is good enough
 
 
 KNOBS: Final = (
-    Knob("fresh limit", "venue", "fresh_ms", 250, 60_000, 24.0, 0),
-    Knob("liveness limit", "runner", "liveness_ms", 5_000, 60_000, 1.0, 50, TICKS),
-    Knob("watchdog", "venue", "stale_ms", 5_000, 60_000, 0.1, 200, SIGNS),
-    Knob("layer B fallback", "rest", "after_ms", 10_000, 120_000, 1.0, 1_000),
+    Knob("fresh limit", "venue", "fresh_ms", 250, 5_000, 24.0, 0, (QUOTES,), True),
+    Knob("liveness limit", "runner", "liveness_ms", 5_000, 60_000, 1.0, 50, (TICKS,)),
+    Knob("watchdog", "venue", "stale_ms", 5_000, 60_000, 0.1, 200, (SIGNS,)),
+    Knob("layer B fallback", "rest", "after_ms", 10_000, 120_000, 1.0, 1_000, _BOTH),
     Knob(
-        "layer A resubscribe", "ladder", "resubscribe_ms", 10_000, 120_000, 1.0, 1_000
+        "layer A resubscribe",
+        "ladder",
+        "resubscribe_ms",
+        10_000,
+        120_000,
+        1.0,
+        1_000,
+        _BOTH,
     ),
-    Knob("layer A reconnect", "ladder", "reconnect_ms", 15_000, 300_000, 0.1, 1_000),
+    Knob(
+        "layer A reconnect",
+        "ladder",
+        "reconnect_ms",
+        15_000,
+        300_000,
+        0.1,
+        1_000,
+        _BOTH,
+    ),
 )
 
 
@@ -94,8 +119,7 @@ def propose(run: Run, manifest: Manifest) -> dict[str, Any]:
     }
     rows: list[dict[str, Any]] = []
     for knob in KNOBS:
-        silences = knob.silences
-        rows += _rows(knob, run, manifest, tails[silences], refused[silences])
+        rows += _rows(knob, run, manifest, tails, refused)
     return {
         "schema": SCHEMA,
         "span_s": round(run.span_s, 1),
@@ -193,12 +217,12 @@ def current_value(manifest: Manifest, section: str, key: str) -> int:
     return int(getattr(kind(), key))
 
 
-def fit(tail: Tail, knob: Knob) -> int | None:
+def fit(alarm: Alarm, knob: Knob) -> int | None:
     """Return the smallest round limit that is good enough, None if there is none."""
-    floor_ms = max(knob.least_ms, _MARGIN * (tail.percentile_ms(99) or 0.0))
     for limit_ms in _round_values(knob.least_ms, knob.most_ms):
-        per_day = tail.per_day(limit_ms)
-        if limit_ms >= floor_ms and per_day is not None and per_day <= knob.per_day:
+        per_day = alarm.per_day(limit_ms)
+        is_rare = per_day is not None and per_day <= knob.per_day
+        if is_rare and alarm.is_beyond(limit_ms):
             return limit_ms
     return None
 
@@ -221,20 +245,24 @@ def _rows(
     knob: Knob,
     run: Run,
     manifest: Manifest,
-    tails: dict[str, Tail],
-    refused: dict[str, str],
+    tails: dict[str, dict[str, Tail]],
+    refused: dict[str, dict[str, str]],
 ) -> Iterator[dict[str, Any]]:
-    for name, tail in tails.items():
+    for name in tails[knob.silences[0]]:
         venue = name.partition(":")[0]
         section = f"venue.{venue}" if knob.section == "venue" else knob.section
         current = current_value(manifest, section, knob.key)
-        if knob.key == "fresh_ms" and not current:
-            market = run.markets.get(name)
-            current = 0 if market is None else market.fresh_ms
-        proposed = None if name in refused else fit(tail, knob)
-        note = refused.get(name, "")
+        if knob.key == "fresh_ms":
+            current = _fresh_ms(run, manifest, name)
+        alarm = _alarm(knob, run, manifest, tails, name)
+        note = "; ".join(
+            f"{silences}: {reason}"
+            for silences in knob.silences
+            if (reason := refused[silences].get(name))
+        )
+        proposed = None if note else fit(alarm, knob)
         if proposed is None and not note:
-            note = f"nothing up to {knob.most_ms} ms keeps below {knob.per_day}/day"
+            proposed, note = _at_most(knob)
         ends = run.venues[venue].ends.grown().get("stale_watchdog", 0)
         if knob.key == "stale_ms" and ends and not note:
             note = f"not counted: {ends} silences that it ended itself"
@@ -245,14 +273,77 @@ def _rows(
             "instrument": name,
             "feed_kind": run.feed_kind(venue),
             "current_ms": current,
-            "current_per_day": _rounded(tail.per_day(current)) if current else None,
+            "current_per_day": _rounded(alarm.per_day(current)) if current else None,
+            "in_run": _in_run(knob, run, name),
             "proposed_ms": proposed,
             "proposed_per_day": (
-                None if proposed is None else _rounded(tail.per_day(proposed))
+                None if proposed is None else _rounded(alarm.per_day(proposed))
             ),
-            "detects_within_ms": None if proposed is None else proposed + knob.delay_ms,
+            "detects_within_ms": (
+                None
+                if proposed is None
+                else alarm.seen_after_ms(proposed) + knob.delay_ms
+            ),
             "note": note,
         }
+
+
+def _at_most(knob: Knob) -> tuple[int | None, str]:
+    """Return what is proposed where no limit is good enough, and why."""
+    text = f"nothing up to {knob.most_ms} ms keeps below {knob.per_day:g}/day"
+    if not knob.takes_most:
+        return None, text
+    return knob.most_ms, f"{text}: a slow market, which REST has to confirm"
+
+
+def _alarm(
+    knob: Knob,
+    run: Run,
+    manifest: Manifest,
+    tails: dict[str, dict[str, Tail]],
+    name: str,
+) -> Alarm:
+    """Return what raises an alarm of a limit; the others stand as in the run."""
+    parts = [tails[silences][name] for silences in knob.silences]
+    if knob.key == "fresh_ms":
+        longer = parts[0].longer(_fresh_ms(run, manifest, name))
+        aged = _in_run(knob, run, name) or 0
+        share = min(1.0, aged / longer) if longer >= _SHARE_OF_MIN else 1.0
+        return Alarm((Silence(parts[0]),), share)
+    if knob.silences != _BOTH:
+        return Alarm((Silence(parts[0]),))
+    liveness_ms = current_value(manifest, "runner", "liveness_ms")
+    if knob.section == "rest":
+        return Alarm((Silence(parts[0]), Silence(parts[1], liveness_ms, False)))
+    fresh_ms = _fresh_ms(run, manifest, name)
+    return Alarm((Silence(parts[0], fresh_ms), Silence(parts[1], liveness_ms)))
+
+
+def _fresh_ms(run: Run, manifest: Manifest, name: str) -> int:
+    """Return the fresh limit in effect: that of the configuration, or the venue's."""
+    section = f"venue.{name.partition(':')[0]}"
+    market = run.markets.get(name)
+    known = 0 if market is None else market.fresh_ms
+    return current_value(manifest, section, "fresh_ms") or known
+
+
+def _in_run(knob: Knob, run: Run, name: str) -> int | None:
+    """Return how often it happened in the run, of real faults too; None: not known.
+
+    Steps and entries are counted by venue.
+    """
+    venue = name.partition(":")[0]
+    if knob.key == "stale_ms":
+        return run.venues[venue].ends.grown().get("stale_watchdog", 0)
+    if knob.section == "rest":
+        entered: int | None = rest_facts(run, venue)["entered"]
+        return entered
+    if knob.section == "ladder":
+        steps = ladder_facts(run, venue)["steps"]
+        return None if steps is None else steps.get(knob.key.removesuffix("_ms"), 0)
+    lost = run.instruments[name].tradable.lost_to
+    words = _AGED if knob.key == "fresh_ms" else _AGED[-1:]
+    return sum(lost.get(word, 0) for word in words)
 
 
 def _cadences(run: Run, tails: dict[str, Tail]) -> list[dict[str, Any]]:

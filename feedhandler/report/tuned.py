@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-from feedhandler.report.markdown import milliseconds, show, table
+from feedhandler.report.markdown import table
 from feedhandler.report.settings import difference
+from feedhandler.report.tables import milliseconds, show
 from feedhandler.report.tune import Change
 
 _TITLES: Final = {
@@ -68,13 +69,15 @@ def _cadence(cadences: list[dict[str, Any]], title: str, kind: str) -> Iterator[
 def _limits(values: dict[str, Any], kind: str) -> Iterator[str]:
     yield f"## Limits (feed kind {kind or 'not known'})"
     yield ""
-    head = ("limit", "of", "now ms", "false/day", "proposed ms", "false/day")
+    now = ("now ms", "false/day", "in this run")
+    then = ("proposed ms", "false/day", "detects within ms", "note")
     rows = [
         (
             row["limit"],
             row["instrument"],
             show(row["current_ms"]),
             _rate(row["current_per_day"]),
+            show(row["in_run"]),
             show(row["proposed_ms"]),
             _rate(row["proposed_per_day"]),
             show(row["detects_within_ms"]),
@@ -83,7 +86,7 @@ def _limits(values: dict[str, Any], kind: str) -> Iterator[str]:
         for row in values["limits"]
         if row["feed_kind"] == kind
     ]
-    yield from table((*head, "detects within ms", "note"), rows, left=(0, 1, 7))
+    yield from table(("limit", "of", *now, *then), rows, left=(0, 1, 8))
     yield ""
 
 

@@ -11,7 +11,8 @@ from feedhandler.report.baselines import Baseline
 from feedhandler.report.facts import document
 from feedhandler.report.gates import Check, check_all
 from feedhandler.report.gather import Run
-from feedhandler.report.manifest import Manifest, read_ends, read_manifest
+from feedhandler.report.manifest import Manifest, read_manifest
+from feedhandler.report.runlog import read_log
 from feedhandler.telemetry.read import Telemetry
 
 FOLDER = "telemetry"
@@ -33,7 +34,7 @@ def read_directory(
             telemetry = _quietly(inside)
     _read(run, telemetry)
     manifest = read_manifest(directory)
-    return run, document(run, manifest, read_ends(directory)), manifest
+    return run, document(run, manifest, read_log(directory)), manifest
 
 
 def read_files(paths: Sequence[Path]) -> tuple[Run, dict[str, Any]]:

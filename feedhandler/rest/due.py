@@ -3,7 +3,8 @@
     self-check   once after the start, of each venue
     fallback     its stream applied nothing for `after`, or never did since the start
     confirm      the runner says QUIET: unconfirmed, or its confirmation is getting old
-    recheck      the runner says SUSPECT because REST disagreed: until it agrees again
+    doubt        the runner says that its price jumped, or that REST has just disagreed
+    recheck      it is SUSPECT because REST disagreed, or quarantined: until REST agrees
     audit        every so often, spread out over the instruments
 
         stream ──after──▶ FALLBACK ──stream is back, for `leave`──▶ stream
@@ -20,7 +21,10 @@ from typing import Final
 from shm_layout.codes import (
     REASON_AUDIT,
     REASON_NEVER_SPOKEN,
+    REASON_OUTLIER,
     REASON_QUIET_CONFIRMED,
+    STATE_LIVE,
+    STATE_QUARANTINED,
     STATE_QUIET,
     STATE_SUSPECT,
     STATE_UNKNOWN,
@@ -30,12 +34,15 @@ from shm_layout.codes import (
 SELF_CHECK: Final = "self_check"
 FALLBACK: Final = "fallback"
 CONFIRM: Final = "confirm"
+DOUBT: Final = "doubt"
 RECHECK: Final = "recheck"
 AUDIT: Final = "audit"
 
 # Of the confirmation's life: what is left is for a slow answer and another attempt.
 CONFIRM_SHARE: Final = 0.6
-RECHECK_POLLS: Final = 5  # a doubt is looked at again after so many pauses
+RECHECK_POLLS: Final = 5  # pauses between two questions about what is known as wrong
+
+_DOUBTS: Final = ((STATE_SUSPECT, REASON_OUTLIER), (STATE_LIVE, REASON_AUDIT))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +77,15 @@ class Stream:
 
     @property
     def is_doubted(self) -> bool:
-        """Whether it is suspect because REST disagreed."""
+        """Whether an answer is wanted at once: it jumped, or REST just disagreed."""
+        verdict = (self.state, self.reason)
+        return self.is_judged and verdict in _DOUBTS
+
+    @property
+    def is_wrong(self) -> bool:
+        """Whether it is not good before an answer agrees with it, or for longer."""
         is_suspect = self.state == STATE_SUSPECT and self.reason == REASON_AUDIT
-        return self.is_judged and is_suspect
+        return self.is_judged and (is_suspect or self.state == STATE_QUARANTINED)
 
 
 UNKNOWN: Final = Stream()
@@ -146,6 +159,8 @@ class Watch:
         if self.is_fallback:
             return FALLBACK
         if stream.is_doubted:
+            return DOUBT
+        if stream.is_wrong:
             return RECHECK
         if self._timing.audit_ns and now_ns >= self._audit_due_ns:
             return AUDIT

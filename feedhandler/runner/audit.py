@@ -6,9 +6,12 @@
 
 A snapshot is of some moment between the two ends, so it may lie anywhere between the
 least and the greatest of the tops of that time, with a tolerance: two ticks, or some
-basis points. Several disagreements in a row make a quote suspect, until one agrees or a
-new session begins. Only the very same prices confirm it, as of the *start* of the
+basis points. Several disagreements in a row make a quote suspect until one agrees, in
+whichever session. Only the very same prices confirm it, as of the *start* of the
 request: a market that is quiet shows them, and a stream that missed a move does not.
+
+A price that jumped is in doubt until a check that began after it agrees: for ever once
+one disagreed, and no longer than a limit while there is none.
 
 Owns the history of tops and the comparison. Reads no clock and no shared memory.
 """
@@ -23,7 +26,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from shm_layout.codes import TIME_NONE
+from shm_layout.codes import FLAG_OUTLIER, TIME_NONE
 
 SAMPLE_NS: Final = 40_000_000
 SAMPLES_MAX: Final = 512  # 20 s: longer than any request of the rest process takes
@@ -52,7 +55,13 @@ class Check:
 class Audit:
     """The checks of one venue, by its feed's index."""
 
-    def __init__(self, instruments: int, tolerance_bps: int, misses_max: int) -> None:
+    def __init__(
+        self,
+        instruments: int,
+        tolerance_bps: int,
+        misses_max: int,
+        outlier_wait_ns: int = 0,
+    ) -> None:
         # What agreed last, as of the start of the request, and with which record; it
         # confirms once the link has shown life since. Until then the one before does.
         self._agreed_ns = np.full(instruments, TIME_NONE, np.int64)
@@ -64,6 +73,13 @@ class Audit:
         self._misses = np.zeros(instruments, np.int64)
         self._misses_max = misses_max
         self._tolerance = tolerance_bps / 10_000
+
+        # When its price jumped, and from when on REST shows what the stream shows.
+        self.has_rest = False  # whether there is anybody who asks
+        self._outlier_wait_ns = outlier_wait_ns
+        self._outlier_ns = np.full(instruments, TIME_NONE, np.int64)
+        self._believed_ns = np.full(instruments, TIME_NONE, np.int64)
+
         self._samples: deque[tuple[int, npt.NDArray[np.void]]] = deque(
             maxlen=SAMPLES_MAX
         )
@@ -73,6 +89,28 @@ class Audit:
     def is_suspect(self) -> npt.NDArray[np.bool_]:
         """Of each instrument: whether its last checks disagreed."""
         return self._misses >= self._misses_max
+
+    @property
+    def is_missed(self) -> npt.NDArray[np.bool_]:
+        """Of each instrument: whether its last check disagreed."""
+        return self._misses > 0
+
+    def suspect(self, index: int) -> None:
+        """Take over that its last checks disagreed."""
+        self._misses[index] = self._misses_max
+
+    def doubt(self, tops: npt.NDArray[np.void], now_ns: int) -> npt.NDArray[np.bool_]:
+        """Return whose price jumped, and no check has agreed with it yet."""
+        count = len(tops)
+        outlier_ns, believed_ns = self._outlier_ns[:count], self._believed_ns[:count]
+        where = (tops["flags"] & FLAG_OUTLIER) != 0
+        outlier_ns[where] = tops["recv_ns"][where]
+        is_waiting = outlier_ns > now_ns - self._outlier_wait_ns
+        is_refuted = self._misses[:count] > 0
+        result: npt.NDArray[np.bool_] = (outlier_ns > believed_ns) & (
+            (is_waiting & self.has_rest) | is_refuted
+        )
+        return result
 
     def confirmed_ns(self, tops: npt.NDArray[np.void]) -> npt.NDArray[np.int64]:
         """Return since when each of these records is confirmed; TIME_NONE if not.
@@ -120,9 +158,8 @@ class Audit:
         self._pending.append(check)
 
     def forget(self) -> None:
-        """Begin anew: another session, so other tops and no grudges."""
+        """Begin another session: other tops, but what is in doubt stays so."""
         self._agreed_ns[:] = self._confirmed_ns[:] = TIME_NONE
-        self._misses[:] = 0
         self._pending.clear()
         self._samples.clear()
 
@@ -155,6 +192,8 @@ class Audit:
             self._agreed_ns[index] = self._confirmed_ns[index] = TIME_NONE
             return
         self._misses[index] = 0
+        # What began less than that after the jump may be compared with tops before it.
+        self._believed_ns[index] = check.start_ns - SETTLE_NS
         if _is_same(check, tops[index]):
             self._agreed_ns[index] = check.start_ns
             self._agreed_sequence[index] = tops[index]["sequence"]

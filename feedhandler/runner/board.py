@@ -37,6 +37,8 @@ from shm_layout import (
     CapacityExceeded,
     Writer,
 )
+from shm_layout.codes import REASON_AUDIT, STATE_SUSPECT
+from shm_layout.schema import STATUS
 
 _CLOCKS: Final = (
     "venue_ahead_us",
@@ -52,6 +54,7 @@ _COUNTERS: Final = (
     *(f"command.{name}" for name in (*RESULT_NAMES.values(), "unanswered")),
     *_CLOCKS,
 )
+_STATUS_FIELDS: Final = [field.name for field in STATUS.fields]
 _RING_SLOTS: Final = 4_096  # state moves only: hours of a flapping venue
 _COUNTERS_MAX: Final = 4_096  # 32 venues, and the agreement of 3,000 instruments
 _HISTOGRAMS_MAX: Final = 80
@@ -84,12 +87,19 @@ class Board:
         self._pass_time = self.writer.histogram("pass_time")
         self._pass_records = self.writer.histogram("records_a_pass")
 
-    def enter_venue(self, venue: str, view: VenueView) -> None:
-        """Enter a venue's instruments and counters, or those that are new."""
+    def enter_venue(self, venue: str, view: VenueView, has_rest: bool) -> None:
+        """Enter a venue's instruments and counters, or those that are new.
+
+        What a runner before us left suspect by REST is so for us too, where REST can
+        end it.
+        """
         writer = self.writer
         for index, entry in enumerate(view.instruments):
             if (venue, index) not in self._indexes:
-                self._indexes[venue, index] = writer.add_instrument(entry)
+                entered = writer.add_instrument(entry)
+                self._indexes[venue, index] = entered
+                if has_rest and self._was_suspect(entered):
+                    view.audit.suspect(index)
         if venue not in self._applies:
             for name in _COUNTERS:
                 self._counters[venue, name] = writer.counter(f"{name}.{venue}")
@@ -203,6 +213,13 @@ class Board:
         self.writer.publish_status(
             self._indexes[venue, index], **view.status_of(index), moved=moved
         )
+
+    def _was_suspect(self, index: int) -> bool:
+        record = self.writer.read_slot(index)
+        if record is None:
+            return False
+        status = dict(zip(_STATUS_FIELDS, STATUS.struct.unpack(record), strict=True))
+        return (status["state"], status["reason"]) == (STATE_SUSPECT, REASON_AUDIT)
 
     def _add(self, venue: str, name: str, amount: int = 1) -> None:
         self.writer.count(self._counters[venue, name], amount)

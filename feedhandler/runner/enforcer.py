@@ -25,7 +25,8 @@ from shm_layout import (
     COMMAND_RECONNECT,
     COMMAND_RESUBSCRIBE,
     INSTRUMENT_ALL,
-    RESULT_DONE,
+    RESULT_BUSY,
+    RESULT_LATE,
     RESULT_NAMES,
     identity,
 )
@@ -35,6 +36,8 @@ ACK_NS: Final = 2_000_000_000  # twenty heartbeats of a feed
 # A feed's back-off grows to four times its maximum while failures go on.
 _BACKOFF_FACTOR: Final = 4
 _MS: Final = 1_000_000
+# It came between two sessions. What the feed does not know is charged: it climbs on.
+_NOT_CARRIED_OUT: Final = (RESULT_BUSY, RESULT_LATE)
 _COMMANDS: Final = {
     ladder.RESUBSCRIBE: COMMAND_RESUBSCRIBE,
     ladder.RECONNECT: COMMAND_RECONNECT,
@@ -45,6 +48,7 @@ _COMMANDS: Final = {
 class _Order:
     number: int
     kind: str
+    instrument: str
     issued_ns: int
 
 
@@ -144,7 +148,7 @@ class Enforcer:
         number = self._board.writer.issue_command(
             venue, _COMMANDS[step.kind], index, step.reason, now_ns=now_ns
         )
-        self._orders[venue] = _Order(number, step.kind, now_ns)
+        self._orders[venue] = _Order(number, step.kind, step.instrument, now_ns)
 
     def _settle(self, venue: str, view: VenueView, now_ns: int) -> None:
         """See what became of the venue's outstanding command."""
@@ -158,8 +162,8 @@ class Enforcer:
             text = "unanswered"
         else:
             text = RESULT_NAMES.get(result, "unknown")
-            if result != RESULT_DONE:
-                self._ladders[venue].refund(order.kind)
+            if result in _NOT_CARRIED_OUT:
+                self._ladders[venue].refund(order.kind, order.instrument)
         del self._orders[venue]
         self._board.count_command(venue, text)
         log.event("ladder_command", venue=venue, step=order.kind, result=text)

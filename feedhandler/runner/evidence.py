@@ -5,7 +5,9 @@
       STALE by age, liveness channel ticks      ─▶ QUIET, confirmed by REST or not
       STALE by age, liveness channel silent too ─▶ STALE liveness: broken, not quiet
       SYNCING for longer than connect and first data may take ─▶ STALE, same reason
-      LIVE or QUIET, REST disagrees             ─▶ SUSPECT audit
+      LIVE or QUIET, jumped, not yet by REST    ─▶ SUSPECT outlier
+      LIVE, the last REST check disagreed       ─▶ LIVE audit: REST is asked at once
+      LIVE, QUIET, SUSPECT: several disagreed   ─▶ SUSPECT audit
       LIVE or QUIET, from before a suspend      ─▶ STALE runner_paused
       LIVE or QUIET, we ourselves were stopped  ─▶ SYNCING runner_paused
 
@@ -27,6 +29,7 @@ from shm_layout import Reader
 from shm_layout.codes import (
     REASON_AUDIT,
     REASON_LIVENESS,
+    REASON_OUTLIER,
     REASON_QUIET_CONFIRMED,
     REASON_QUIET_UNCONFIRMED,
     REASON_RUNNER_PAUSED,
@@ -50,6 +53,7 @@ class Limits:
     recovery: Recovery
     tolerance_bps: int
     audit_misses: int
+    outlier_wait_ns: int
 
 
 class Evidence:
@@ -92,9 +96,13 @@ class Evidence:
         audit.cover(ticks_ns)
         confirmed_ns = audit.confirmed_ns(applied)
         self._tell_quiet(states, reasons, recv_ns, ticks_ns, confirmed_ns, now_ns)
-        self._put(
-            states, reasons, audit.is_suspect[:count], STATE_SUSPECT, REASON_AUDIT
-        )
+        jumped = audit.doubt(applied, now_ns)
+        self._put(states, reasons, jumped, STATE_SUSPECT, REASON_OUTLIER)
+        reasons[(states == STATE_LIVE) & audit.is_missed[:count]] = REASON_AUDIT
+        wrong = audit.is_suspect[:count]
+        # Whatever else makes it suspect, REST is what the ladder acts on.
+        reasons[(states == STATE_SUSPECT) & wrong] = REASON_AUDIT
+        self._put(states, reasons, wrong, STATE_SUSPECT, REASON_AUDIT)
         before = recv_ns < self.not_before_ns
         self._put(states, reasons, before, STATE_STALE, REASON_RUNNER_PAUSED)
         if is_suspended:

@@ -107,6 +107,7 @@ class Ladder:
         self._troubles: dict[str, _Trouble] = {}
         self._reconnects: list[int] = []
         self._restarts: list[int] = []
+        self._spent_ns: int | None = None  # when every budget was counted as spent
 
     @property
     def quarantined(self) -> set[str]:
@@ -186,12 +187,24 @@ class Ladder:
 
     def spend(self, now_ns: int) -> None:
         """Count every budget as spent: what an earlier runner did is not known."""
+        self._spent_ns = now_ns
+        for trouble in self._troubles.values():
+            trouble.resubscribes = self._resubscribes_before()
         self._reconnects = [now_ns] * self._config.reconnects_max
         self._restarts = [now_ns] * self._config.restarts_max
 
-    def refund(self, kind: str) -> None:
+    def refund(self, kind: str, instrument: str = "") -> None:
         """Take the last step of that kind off its budget: it was not carried out."""
-        taken = {RECONNECT: self._reconnects, RESTART: self._restarts}.get(kind)
+        trouble = self._troubles.get(instrument)
+        taken: list[int] = []
+        if kind == RESTART:
+            taken = self._restarts
+        elif kind == RECONNECT:
+            taken = self._reconnects
+            if trouble is not None:
+                trouble.has_reconnected = False
+        elif trouble is not None and trouble.quarantined_ns is None:
+            taken = trouble.resubscribes  # a retry in quarantine was not charged
         if taken:
             taken.pop()
 
@@ -207,6 +220,7 @@ class Ladder:
             trouble = self._troubles.get(name)
             if trouble is None:
                 trouble = _Trouble(now_ns, now_ns)
+                trouble.resubscribes = self._resubscribes_before()
                 self._troubles[name] = trouble
             if reason == REASON_NONE:
                 trouble.good_ns = now_ns
@@ -321,6 +335,12 @@ class Ladder:
         return since_ns is not None and (
             now_ns - since_ns >= self._config.disable_ms * _MS
         )
+
+    def _resubscribes_before(self) -> list[int]:
+        """Return what counts as taken of an instrument that is new to us."""
+        if self._spent_ns is None:
+            return []
+        return [self._spent_ns] * self._config.resubscribes_max
 
     def _may_step(self, now_ns: int) -> bool:
         return self._step_ns is None or now_ns - self._step_ns >= self._pause_ns

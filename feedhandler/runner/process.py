@@ -104,6 +104,7 @@ class Runner:
         self._pass_ns = config.runner.pass_ms * _MS
         self._tick_ns = config.runner.tick_ms * _MS
         self._heartbeat_limit_ns = config.runner.heartbeat_limit_ms * _MS
+        self._outlier_wait_ns = config.runner.outlier_wait_ms * _MS
         slots = config.shm.instruments * max(1, len(self.venues))
         self._board = Board(self._instance, min(slots, INSTRUMENTS_MAX))
 
@@ -223,7 +224,7 @@ class Runner:
                 view = self._attach(venue, now_ns)
             if view is not None:
                 view.refresh_instruments(now_ns)
-                self._board.enter_venue(venue, view)
+                self._board.enter_venue(venue, view, self._config.rest.enabled)
                 self._enforcer.adopt(venue, view)
 
     def _attach(self, venue: str, now_ns: int) -> VenueView | None:
@@ -253,6 +254,7 @@ class Runner:
             recovery=Recovery(runner.recover_ticks, runner.recover_ms * _MS),
             tolerance_bps=runner.audit_tolerance_bps,
             audit_misses=runner.audit_misses,
+            outlier_wait_ns=self._outlier_wait_ns,
         )
 
     # --- Records and verdicts -------------------------------------------------------
@@ -284,7 +286,9 @@ class Runner:
         is_skew_due = now_ns >= self._next_skew_ns
         if is_skew_due:
             self._next_skew_ns = now_ns + _SKEW_NS
+        has_rest = self._rest.is_beating(now_ns, self._outlier_wait_ns)
         for venue, view in self._views.items():
+            view.audit.has_rest = has_rest
             checked = self._compare(venue, view, now_ns)
             moved = view.judge(
                 now_ns,

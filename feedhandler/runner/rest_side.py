@@ -64,6 +64,14 @@ class RestSide:
             checks.append((*self._names[index], check))
         return checks
 
+    def is_beating(self, now_ns: int, limit_ns: int) -> bool:
+        """Say whether there is a living process that asks."""
+        # The heartbeat may be younger than `now_ns`, which was taken before.
+        return (
+            self._reader is not None
+            and now_ns - self._reader.heartbeat_ns() <= limit_ns
+        )
+
     def close(self) -> None:
         """Let go of the segment."""
         if self._reader is not None:

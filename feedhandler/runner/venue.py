@@ -65,7 +65,9 @@ class VenueView:
         self.verdicts: list[Health] = []
 
         size = reader.capacities.instruments
-        self.audit = Audit(size, limits.tolerance_bps, limits.audit_misses)
+        self.audit = Audit(
+            size, limits.tolerance_bps, limits.audit_misses, limits.outlier_wait_ns
+        )
         self.ticks = np.full(size, np.nan)
         self._limits = limits
         self._records = np.zeros(budget, QUOTE.dtype)

@@ -31,6 +31,7 @@ from feedhandler.sim.venues import load
 CONTEXT_S = 1.0  # how often oracle, mark and funding move
 EVENTS_AT_ONCE = 32  # before the senders get their turn
 PORT_MAX = 65_535
+CLIENTS_WAIT_S = 60.0  # by a fault of some kinds a venue never gets a client
 PLAN_BEGINS = "clock of the faults starts"
 REPLAY_LEAD_S = 0.1  # from the first subscription, so that its siblings miss nothing
 
@@ -40,8 +41,9 @@ class Simulation:
 
     With a port, venues take that one and those after it, with several each its own,
     without, free ones. With a recording, the (single) venue shows it instead of the
-    market, for what it holds. The times of faults count from the start or, with
-    `await_clients`, from when every venue has a client.
+    market, for what it holds. A fault without a time begins at once. The others count
+    theirs from the start or, with `await_clients`, from when every venue that does not
+    refuse has a client, or from the end of `CLIENTS_WAIT_S`.
     """
 
     def __init__(
@@ -129,6 +131,9 @@ class Simulation:
             self._run(self._run_timers(host))
         if self._recording is not None:
             self._run(self._run_replay(self.hosts[0], self._recording))
+        for fault in self._planned:
+            if fault.start_s == 0:
+                self._start_fault(fault)
         if self._await_clients:
             self._run(self._run_plan())
         else:
@@ -190,19 +195,25 @@ class Simulation:
         return fault
 
     async def _run_plan(self) -> None:
-        for host in self.hosts:
-            while not host.venue.subscription_count():
-                host.talked.clear()
-                await host.talked.wait()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLIENTS_WAIT_S):
+                for host in self.hosts:
+                    while not self._has_begun(host):
+                        host.talked.clear()
+                        await host.talked.wait()
         self._notify(Notice("", PLAN_BEGINS, ""))
         self._start_plan()
 
+    def _has_begun(self, host: Host) -> bool:
+        """Say whether a venue has a client, or cannot get one."""
+        is_refused = host.board.find("refuse") is not None
+        return is_refused or host.venue.subscription_count() > 0
+
     def _start_plan(self) -> None:
+        """Start the clock of the faults that have a time."""
         for fault in self._planned:
             if fault.start_s > 0:
                 self._later(fault.start_s, self._start_fault, fault)
-            else:
-                self._start_fault(fault)
 
     def _start_fault(self, fault: Fault) -> None:
         for host in self._hosts_of(fault):

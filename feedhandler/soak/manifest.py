@@ -4,6 +4,8 @@ Written when a soak begins, brought up to date while it runs and completed when 
 ends, each time whole: a killed run still says how far it had come.
 
     {"ended": {"reason": "", …}, "end": last time it was seen running, …}
+
+`load_max` is the greatest one-minute load of the host that was seen on the way.
 """
 
 from __future__ import annotations
@@ -75,6 +77,7 @@ class Manifest:
             "machine": machine(),
             "clock": check_clock(config).as_dict(),
             "config": _sections(config),
+            "load_max": 0.0,
         }
         self._note_end("", None)
 
@@ -105,6 +108,8 @@ class Manifest:
         self.values["end_mono_ns"] = now_ns
         self.values["lasted_s"] = round((now_ns - self._started_ns) / 1e9, 3)
         self.values["ended"] = {"reason": reason, "exit_code": exit_code}
+        load = round(os.getloadavg()[0], 2)
+        self.values["load_max"] = max(self.values["load_max"], load)
 
 
 def commit(directory: Path) -> str | None:

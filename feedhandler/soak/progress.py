@@ -19,6 +19,7 @@ from typing import Final
 from feedhandler import log
 from feedhandler.config import Config
 from feedhandler.errors import ResourcesMissing
+from feedhandler.report.manifest import FULL_TIME
 from feedhandler.soak.console import SoakConsole
 from feedhandler.soak.manifest import Manifest
 from feedhandler.supervisor.process import Supervisor
@@ -123,7 +124,7 @@ class Progress:
 
     def _end(self) -> None:
         if self._loop is not None and self.supervisor is not None:
-            self._loop.call_soon_threadsafe(self.supervisor.ask_stop, "time is up")
+            self._loop.call_soon_threadsafe(self.supervisor.ask_stop, FULL_TIME)
         self._stop.set()
 
     def text(self, sample: Sample, elapsed_s: float) -> str:

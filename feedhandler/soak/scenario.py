@@ -7,7 +7,8 @@
     [[expect]]                  what telemetry must show afterwards; see `outcome`
     [gates]                     fail = ["plateau lighter"], may_fail = ["rss_slope *"]
 
-Owns the reading and the scale. Times are seconds from when every venue has a client.
+Owns the reading and the scale. Times are seconds from when every venue has a client;
+what is at 0 is there before.
 What comes before `warm_up_s` is start-up, which no scale makes much faster: it keeps at
 least `WARM_UP_MIN_S`.
 """

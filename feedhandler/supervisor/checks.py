@@ -19,7 +19,7 @@ from typing import Any, Final, Literal
 import shm_layout
 from feedhandler.config import Config, ConfigError, load_effective
 from feedhandler.identity import VERSION
-from feedhandler.supervisor import resources
+from feedhandler.supervisor import demo_folder, resources
 from feedhandler.supervisor.leftovers import (
     find_holder,
     find_holders,
@@ -218,8 +218,9 @@ def check_memory(config: Config) -> Check:
 
 
 def check_leftovers(config: Config) -> Check:
-    """List segments whose writer is dead."""
+    """List segments whose writer is dead, and what dead demos left on disk."""
     names = find_leftovers()
+    names += [str(demo_folder.path_of(name)) for name in demo_folder.dead_instances()]
     if not names:
         return Check("leftovers", "ok", "no segment without a live writer")
     return Check(

@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import Final
 
 from feedhandler import log
+from feedhandler.supervisor.manager import SUPERVISORD_VARIABLE, environment_of
 from feedhandler.supervisor.parent import VARIABLE as PARENT_VARIABLE
 from shm_layout import Reader, SegmentError, identity
 from shm_layout.segment import list_segments, remove_leftover, role_of
 
 ROLES_WITHOUT_VENUE: Final = ("supervisor", "runner", "rest", "telemetry")
-_MANAGED: Final = "SUPERVISOR_ENABLED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +136,7 @@ def _is_orphan(pid: int) -> bool:
     if pid == os.getpid():
         return False
     try:
-        environment = _environment(pid)
+        environment = environment_of(pid)
         status = Path(f"/proc/{pid}/stat").read_text()
         # The second field is in brackets and may hold anything; the parent is the 4th.
         parent = int(status[status.rindex(")") + 2 :].split()[1])
@@ -147,19 +147,13 @@ def _is_orphan(pid: int) -> bool:
     if starter is not None:
         return starter != str(parent)
     # supervisord sets this in all its children, and says nothing of its own pid.
-    if _MANAGED not in environment or b"supervisord" in command:
+    if SUPERVISORD_VARIABLE not in environment or b"supervisord" in command:
         return False
     try:
         # A wrapper between the two has the variable; who adopts orphans has not.
-        return _MANAGED not in _environment(parent)
+        return SUPERVISORD_VARIABLE not in environment_of(parent)
     except OSError:
         return parent == 1
-
-
-def _environment(pid: int) -> dict[str, str]:
-    """Return the environment that a process was started with."""
-    text = Path(f"/proc/{pid}/environ").read_bytes().decode("utf-8", "replace")
-    return dict(pair.split("=", 1) for pair in text.split("\0") if "=" in pair)
 
 
 def _wait(pid_fds: dict[Holder, int], deadline_s: float) -> list[Holder]:

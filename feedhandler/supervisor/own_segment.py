@@ -11,6 +11,7 @@ from typing import Final
 
 from feedhandler import log
 from feedhandler.errors import AlreadyRunning
+from feedhandler.supervisor.manager import manager_hint
 from shm_layout import Capacities, SegmentBusy, SegmentError, Writer
 
 ROLE: Final = "supervisor"
@@ -28,9 +29,10 @@ class OwnSegment:
             self._writer = Writer.open(instance, ROLE, _CAPACITIES)
         except SegmentBusy as error:
             pid = error.pid
+            stop = f"end it with `feedhandler stop --instance {instance}`"
             raise AlreadyRunning(
                 f"already running: instance={instance} pid={pid or 'unknown'}; "
-                f"end it with `feedhandler stop --instance {instance}`",
+                f"{manager_hint(pid) or stop}",
                 pid,
             ) from error
         self._stamp()

@@ -29,6 +29,7 @@ from feedhandler.errors import (
     EXIT_USAGE,
     EXIT_VERDICT,
 )
+from feedhandler.supervisor import demo_folder
 from feedhandler.supervisor.child import (
     DISABLED,
     ENDED,
@@ -87,6 +88,9 @@ def run(config: Config, options: Options) -> int:
     segment = OwnSegment(config.instance)
     try:
         end_orphans(config.instance, config.supervisor.stop_timeout_ms / 1_000)
+        demo_folder.remove(config.instance)  # what a killed demo left
+        if options.simulation is not None:
+            options.simulation.open(config.instance)
         return asyncio.run(Supervisor(config, options, segment).run())
     finally:
         segment.close()
@@ -142,8 +146,11 @@ class Supervisor:
                 child.stop(signal.SIGKILL)
             self._hung.close()
             self._service.close()
-            if self.options.simulation is not None:
-                self.options.simulation.close()
+            simulation = self.options.simulation
+            # Another supervisor has the directory too, by now.
+            is_lost = self._exit_code == EXIT_OWNERSHIP_LOST
+            if simulation is not None and not is_lost:
+                simulation.close()
         return self._exit_code
 
     def ask_stop(self, reason: str, exit_code: int = EXIT_DONE) -> None:

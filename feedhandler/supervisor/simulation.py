@@ -1,21 +1,20 @@
 """The simulated venues as a child: its command, its addresses, and who is sent there.
 
 Owns the hand-over of addresses: the simulation prints a line a venue, and every feed
-gets them through its environment. What feeds keep on disk goes to a directory of this
-run, so that nothing simulated is ever taken for a real venue's.
+gets them through its environment. What the processes keep on disk goes to a directory
+of the demo, so that nothing simulated is ever taken for a real venue's.
 """
 
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from feedhandler.config.environment import variable_for
+from feedhandler.supervisor import demo_folder
 from feedhandler.supervisor.child import ChildSpec, program
 
 SIMULATION_ROLE: Final = "sim"
@@ -49,12 +48,17 @@ class Simulation:
         self._faults = tuple(faults)
         self._await_clients = await_clients
         self.addresses: dict[str, Address] = {}
-        self._state_dir = ""
+        self._instance = ""
 
     @property
     def is_ready(self) -> bool:
         """Say whether every venue has its address."""
         return all(venue in self.addresses for venue in self._venues)
+
+    def open(self, instance: str) -> None:
+        """Make the directory for what the processes keep. Raises `ResourcesMissing`."""
+        demo_folder.make(instance)
+        self._instance = instance
 
     def spec(self) -> ChildSpec:
         """Return the child to start."""
@@ -93,20 +97,18 @@ class Simulation:
 
     def direct(self, spec: ChildSpec) -> ChildSpec:
         """Return the child with the simulated addresses in its environment."""
-        if not self._state_dir:
-            self._state_dir = tempfile.mkdtemp(prefix="feedhandler-")
+        assert self._instance, "opened first"
         added = dict(spec.environment)
-        added[variable_for("", "state_dir")] = self._state_dir
+        state_dir = demo_folder.path_of(self._instance)
+        added[variable_for("", "state_dir")] = str(state_dir)
         for venue, address in self.addresses.items():
             added[variable_for(venue, "ws_url")] = address.ws_url
             added[variable_for(venue, "rest_url")] = address.rest_url
         return ChildSpec(spec.role, spec.command, added)
 
     def close(self) -> None:
-        """Remove what the feeds kept of the simulated venues."""
-        if self._state_dir:
-            shutil.rmtree(self._state_dir, ignore_errors=True)
-            self._state_dir = ""
+        """Remove what the processes kept of the simulated venues."""
+        demo_folder.remove(self._instance)
 
 
 def _parse(line: bytes) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Final
 
 from feedhandler.errors import ResourcesMissing
+from feedhandler.supervisor import demo_folder
 from feedhandler.supervisor.leftovers import (
     Holder,
     end_holders,
@@ -22,6 +23,7 @@ from feedhandler.supervisor.leftovers import (
     remove_segments,
     roles_present,
 )
+from feedhandler.supervisor.manager import manager_hint
 
 KILL_TIMEOUT_S: Final = 2.0
 RELEASE_TIMEOUT_S: Final = 1.0  # for the kernel to drop the locks of a dead process
@@ -38,7 +40,9 @@ def stop_instance(
     roles = [role for role in roles_present(instance) if not is_readers(role)]
     if not roles:
         remove_segments(instance)  # what readers that are dead left
+        demo_folder.remove(instance)
         return False
+    _say_managers(instance, say)
     supervisor = find_holder(instance, "supervisor")
     if supervisor is not None:
         say(f"stopping the supervisor, pid {supervisor.pid}")
@@ -48,7 +52,15 @@ def stop_instance(
         say("stopping " + ", ".join(f"{h.role} (pid {h.pid})" for h in others))
         _end(others, say, timeout_s)
     _remove(instance)
+    demo_folder.remove(instance)
     return True
+
+
+def _say_managers(instance: str, say: Callable[[str], None]) -> None:
+    """Say who will start again what is ended now, each once."""
+    hints = [manager_hint(holder.pid) for holder in find_holders(instance)]
+    for hint in dict.fromkeys(filter(None, hints)):
+        say(hint)
 
 
 def _end(holders: list[Holder], say: Callable[[str], None], timeout_s: float) -> None:

@@ -21,6 +21,7 @@ from feedhandler.config import Config
 from feedhandler.errors import EXIT_DONE, EXIT_OWNERSHIP_LOST
 from feedhandler.supervisor.hung import HungWatch
 from feedhandler.supervisor.leftovers import end_orphans
+from feedhandler.supervisor.manager import SUPERVISORD_VARIABLE
 from feedhandler.supervisor.own_segment import OwnSegment
 
 BEAT_S: Final = 0.1
@@ -39,7 +40,7 @@ def run(config: Config) -> int:
     log.event("watch_started")
     code = EXIT_DONE
     looks_count = 0
-    is_managed = "SUPERVISOR_ENABLED" in os.environ  # set by supervisord
+    is_managed = SUPERVISORD_VARIABLE in os.environ
     try:
         end_orphans(config.instance, config.ladder.term_ms / 1_000)
         while not stop.wait(BEAT_S):

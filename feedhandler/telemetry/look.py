@@ -74,6 +74,11 @@ class QuoteLook:
 NO_SLOTS = SlotsLook(0, {}, {})
 
 
+def shown_kind(feed_kind: str) -> str:
+    """Return whose top a feed of that kind shows: cadence and limits are that one's."""
+    return "bbo" if feed_kind == "both" else feed_kind
+
+
 def look_at_feed(reader: Reader) -> FeedLook:
     """Read one feed's segment."""
     instruments = reader.instruments()
@@ -149,7 +154,7 @@ def judge(
         QuoteLook(
             instrument=entry.instrument,
             index=index,
-            feed_kind=entry.feed_kind,
+            feed_kind=shown_kind(entry.feed_kind),
             state=STATE_NAMES.get(int(states[index]), "UNKNOWN"),
             reason=REASON_NAMES.get(int(reasons[index]), "unknown"),
             source=SOURCE_NAMES.get(int(feed.quotes["source"][index]), ""),

@@ -66,6 +66,7 @@ class Metrics(Collector):
             _add_processes(families, newest)
             _add_readers(families, newest.totals)
             _add_histograms(families, newest)
+            _add_cadences(families, newest)
         return families.metrics()
 
 
@@ -268,15 +269,42 @@ def _add_histograms(families: _Families, newest: Snapshot) -> None:
         else:
             text = "How long, or how late, a step of a process was."
             families.histogram("step_seconds", text, histogram, role=role, step=name)
-    for spread in newest.totals.cadence:
-        venue, _, instrument = spread.name.partition(":")
-        families.histogram(
-            "quote_interval_seconds",
-            "Time between stream quotes.",
-            spread,
-            venue=venue,
-            instrument=instrument,
-        )
+
+
+def _add_cadences(families: _Families, newest: Snapshot) -> None:
+    sample, totals = newest.sample, newest.totals
+    for spread in _each(sample.instruments, totals.cadence):
+        text = "Time between stream quotes of one session."
+        _add_interval(families, "quote", text, spread)
+    for spread in _each(sample.instruments, totals.ticks):
+        text = "Time between ticks of its liveness channel, seen once a sample."
+        _add_interval(families, "liveness", text, spread)
+    for spread in _each(sample.venues, totals.signs):
+        text = "Time between signs of life of a venue: its quotes and ticks together."
+        _add_interval(families, "sign_of_life", text, spread)
+
+
+def _each(
+    names: Sequence[str], spreads: Sequence[records.Histogram]
+) -> Iterable[records.Histogram]:
+    """Return the spread of every name, an empty one where none is known yet."""
+    found = {name: _empty(name) for name in names}
+    return (found | {spread.name: spread for spread in spreads}).values()
+
+
+def _empty(name: str) -> records.Histogram:
+    return records.Histogram(
+        name=name, count=0, sum_ns=0, max_ns=0, negative=0, buckets=[]
+    )
+
+
+def _add_interval(
+    families: _Families, what: str, text: str, spread: records.Histogram
+) -> None:
+    venue, _, instrument = spread.name.partition(":")
+    labels = {"venue": venue} | ({"instrument": instrument} if instrument else {})
+    name = f"{what}_interval_seconds"
+    families.histogram(name, text, spread, BOUNDS_S, 1e9, **labels)
 
 
 def _buckets(

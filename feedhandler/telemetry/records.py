@@ -61,7 +61,10 @@ class Sample(Struct, tag_field="kind", tag="sample", frozen=True, kw_only=True):
 
     # One item a venue.
     venues: list[str]
-    feed_kind: Annotated[list[str], Meta(description="bbo or depth; empty: unknown")]
+    feed_kind: Annotated[
+        list[str],
+        Meta(description="whose top: bbo (also of both) or depth; empty: unknown"),
+    ]
     venue_state: Annotated[list[str], Meta(description="the worst instrument's")]
     link: Annotated[list[str], Meta(description="UP CONNECTING DOWN DEAD ABSENT")]
     session: list[int | None]

@@ -20,6 +20,7 @@ from feedhandler.telemetry.look import (
     judge,
     look_at_feed,
     look_at_slots,
+    shown_kind,
     stamp,
 )
 from feedhandler.telemetry.records import AGE_UNKNOWN, SCHEMA, Move, Sample
@@ -147,7 +148,7 @@ class Sampler:
             QuoteLook(
                 instrument=name,
                 index=None,
-                feed_kind="bbo" if section.feed_kind == "both" else section.feed_kind,
+                feed_kind=shown_kind(section.feed_kind),
                 state="UNKNOWN",
                 reason=NO_FEED if feed is None else NOT_LISTED,
                 source="",

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from feedhandler.telemetry.buckets import Spread, shrink
 from feedhandler.telemetry.follow import Cadence
+from feedhandler.telemetry.look import shown_kind
 from feedhandler.telemetry.readers import living_readers
 from feedhandler.telemetry.records import (
     AGE_UNKNOWN,
@@ -96,7 +97,7 @@ def _markets(reader: Reader) -> list[Market]:
             venue=entry.venue,
             instrument=entry.instrument,
             symbol=entry.symbol,
-            feed_kind=entry.feed_kind,
+            feed_kind=shown_kind(entry.feed_kind),
             fresh_ms=entry.fresh_ms,
             tick=entry.tick if math.isfinite(entry.tick) else None,
         )

@@ -13,7 +13,14 @@ import pytest
 from feedhandler.config import Config, ShmConfig, VenueConfig
 from feedhandler.supervisor import checks, resources
 from tests.supervisor.fakes import FEED, heartbeat_ns
-from tests.support import MS, SHM, Programs, segment_paths, wait_until
+from tests.support import (
+    MS,
+    SHM,
+    Programs,
+    demo_folder,
+    segment_paths,
+    wait_until,
+)
 
 CONFIG = Config(instance="none-such", venue={"hyperliquid": VenueConfig()})
 
@@ -73,10 +80,13 @@ def test_segments_of_a_dead_instance_are_cleaned_and_those_of_a_running_one_kept
     os.kill(dead.pid, signal.SIGKILL)
     dead.wait()
     name = f"/fh.{instance}.hyperliquid"
+    demo = demo_folder(instance)
+    demo.mkdir()
     paths = [SHM / f"fh.{instance}.{place}" for place in ("hyperliquid", "runner")]
     document, _ = doctor(programs, "--clean")
     assert name not in document["removed"], "its next start takes it over"
     assert segment_paths(instance) == paths
+    assert demo.is_dir(), "its demo runs"
 
     assert alive.stop() == 0
     wait_until(lambda: name in checks.find_leftovers(), 5_000 * MS, "a leftover")
@@ -86,6 +96,7 @@ def test_segments_of_a_dead_instance_are_cleaned_and_those_of_a_running_one_kept
         document, _ = doctor(programs, "--clean")
         assert name in document["removed"]
         assert segment_paths(instance) == [foreign]
+        assert str(demo) in document["removed"]
     finally:
         foreign.unlink()
     assert programs.feedhandler("stop", "--instance", instance).wait() == 0

@@ -7,7 +7,6 @@ import math
 import pytest
 
 from feedhandler.cli.format import (
-    columns,
     decimals_of,
     milliseconds,
     number,
@@ -60,10 +59,3 @@ def test_sparkline_spans_its_extremes_and_skips_the_absent() -> None:
     assert sparkline([5.0] * 4, 10) == "▄▄▄▄"
     assert sparkline([math.nan], 10) == ""
     assert len(sparkline([float(n) for n in range(100)], 20)) == 20
-
-
-def test_columns_are_aligned_and_have_no_trailing_blanks() -> None:
-    assert columns([["a", "bb", "c"], ["aaa", "b", ""]], right=(1,)) == [
-        "a    bb  c",
-        "aaa   b",
-    ]

@@ -15,6 +15,7 @@ import pytest
 from feedhandler.cli import group as group_module
 from feedhandler.cli.group import COMMANDS, main
 from feedhandler.errors import (
+    EXIT_INTERRUPTED,
     AlreadyRunning,
     ConfigError,
     FeedhandlerError,
@@ -63,6 +64,31 @@ def test_each_command_of_an_instance_takes_its_name(
     assert "--instance NAME" in capsys.readouterr().out
 
 
+def test_interrupt_during_the_imports_is_an_end_without_a_traceback() -> None:
+    source = (
+        "import sys\n"
+        "from feedhandler.cli import main\n"
+        "class Interrupt:\n"
+        "    def find_spec(name, path=None, target=None):\n"
+        "        if name == 'click': raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interrupt)\n"
+        "sys.exit(main(['status']))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", source], cwd=ROOT, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (EXIT_INTERRUPTED, "", "")
+
+
+def test_package_is_imported_without_what_only_readers_need() -> None:
+    source = (
+        "import sys, feedhandler; assert 'numpy' not in sys.modules; "
+        "from feedhandler import attach; assert callable(attach); "
+        "assert not hasattr(feedhandler, 'bogus')"
+    )
+    subprocess.run([sys.executable, "-c", source], cwd=ROOT, check=True)
+
+
 def test_help_lists_every_command_without_importing_one() -> None:
     source = (
         "import sys; from feedhandler.cli import main; main(['--help']); "
@@ -98,6 +124,7 @@ def test_help_lists_every_command_without_importing_one() -> None:
         ["start", "--for", "0"],
         ["config", "--config", "/nonexistent"],
         ["config", "--config", "/dev"],
+        ["config", "--json"],
         ["tap", "--kind", "bogus"],
         ["tap", "--count", "0"],
     ],
@@ -109,6 +136,25 @@ def test_wrong_use_exits_2_with_a_sentence(
     captured = capsys.readouterr()
     assert captured.err
     assert "Traceback" not in captured.err
+
+
+def test_mistyped_command_is_told_the_nearest(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    main(["statsu"])
+    assert "Did you mean 'status'?" in capsys.readouterr().err
+    main(["xyzzy"])
+    assert "mean" not in capsys.readouterr().err
+
+
+def test_command_without_a_configuration_does_not_claim_to_read_one(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for command in ("status", "stop", "tap"):
+        main([command, "--help"])
+        text = capsys.readouterr().out
+        assert "FEEDHANDLER_INSTANCE" in text
+        assert "as configured" not in text
 
 
 @pytest.mark.parametrize(
@@ -167,6 +213,14 @@ def test_reader_that_closes_the_pipe_ends_it_quietly(programs: Programs) -> None
 def test_closed_standard_streams_are_no_bug(programs: Programs) -> None:
     command = f"{COMMAND} stop --instance none-such >&- 2>&-"
     assert programs.start("bash", "-c", command).wait() == 0
+
+
+def test_full_disk_is_said_and_is_no_bug(programs: Programs) -> None:
+    program = programs.start("bash", "-c", f"{COMMAND} version > /dev/full")
+    assert program.wait() == 5
+    assert program.stderr().splitlines() == [
+        "feedhandler: cannot write: [Errno 28] No space left on device"
+    ]
 
 
 def test_process_whose_parent_is_gone_exits_at_once(programs: Programs) -> None:

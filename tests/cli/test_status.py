@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from feedhandler.cli.snapshot import is_healthy
+from feedhandler.cli.snapshot import is_healthy, read_status
 from shm_layout import Reader, SegmentError
 from tests.support import MS, Program, Programs, wait_until
 
@@ -210,6 +210,17 @@ def test_nothing_running_is_said_with_exit_1(instance: str, programs: Programs) 
     assert "nothing runs" in program.stdout()
 
 
+@pytest.mark.parametrize("command", ["status", "stop"])
+def test_wrong_name_is_told_what_runs_instead(
+    instance: str, programs: Programs, feed: Program, command: str
+) -> None:
+    program = programs.feedhandler(command, "--instance", "none-such")
+    program.wait()
+    said, _, running = program.stdout().strip().partition("; running: ")
+    assert said == "nothing runs: instance=none-such"
+    assert instance in running.split(", ")
+
+
 def test_text_shows_prices_with_their_digits(
     instance: str, programs: Programs, feed: Program
 ) -> None:
@@ -258,6 +269,33 @@ def test_tap_ends_quietly_with_its_reader_and_at_ctrl_c(
     wait_until(program.stdout, 10_000 * MS, "a record")
     assert program.stop(signal.SIGINT) == 130
     assert not program.stderr().strip()
+
+
+def test_tap_shows_both_prices_with_the_digits_of_one(
+    instance: str, programs: Programs, feed: Program
+) -> None:
+    program = programs.feedhandler(
+        *("tap", "--instance", instance, "--symbol", "BTC", "--kind", "quote"),
+        *("--count", "1"),
+    )
+    assert program.wait() == 0
+    assert "1.25 @ 97000.5 x 97001.0 @ 0.5" in program.stdout()
+
+
+def test_tap_of_dead_feeds_says_so(
+    instance: str, programs: Programs, feed: Program
+) -> None:
+    feed.kill()
+
+    def reasons() -> set[str]:
+        return {row["reason"] for row in read_status(instance)["instruments"]}
+
+    wait_until(lambda: reasons() == {"writer_dead"}, 5_000 * MS, "the verdict")
+    program = programs.feedhandler("tap", "--instance", instance)
+    wait_until(program.stderr, 10_000 * MS, "a word")
+    assert program.stderr().startswith("waiting for a feed that lives")
+    assert program.stop(signal.SIGINT) == 130
+    assert not program.stdout()
 
 
 def test_tap_says_what_it_waits_for(

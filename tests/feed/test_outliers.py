@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from feedhandler.events import FLAG_ONE_SIDED, FLAG_OUTLIER, FLAG_UNCHANGED
-from feedhandler.feed.outliers import Outliers
+from feedhandler.feed.outliers import STEADY_KEPT_NS, Outliers
 from shm_layout.limits import OUTLIER_HOLD_NS as HOLD_NS
 
 BPS = 500
@@ -127,15 +127,24 @@ def test_instrument_that_never_had_both_sides_has_no_price_before() -> None:
     assert not judge.is_flagged(FAR)
 
 
-def test_forgotten_instrument_starts_anew_and_others_do_not() -> None:
+def test_jump_that_a_resync_interrupts_begins_to_stand_anew_and_no_other() -> None:
     judge = steady()
     judge.is_flagged(100.0, index=1)
-    judge.is_flagged(FAR, index=1)
-    judge.outliers.forget(0)
-    assert not judge.is_flagged(FAR)
-    assert judge.is_flagged(FAR, index=1)
-    judge.outliers.forget_all()
-    assert not judge.is_flagged(FAR, index=1)
+    for index in (0, 1):
+        assert judge.is_flagged(FAR, 0, index)
+    judge.outliers.resume(0)
+    assert judge.is_flagged(FAR, 1_000)
+    assert not judge.is_flagged(FAR, 1_000, 1)
+    assert not judge.is_flagged(FAR, 2_000)
+
+
+def test_steady_prices_outlast_a_session_and_no_long_silence() -> None:
+    judge = steady()
+    judge.is_flagged(FAR, 0)
+    judge.outliers.resume_all(STEADY_KEPT_NS)
+    assert judge.is_flagged(FAR, 1_000)
+    judge.outliers.resume_all(STEADY_KEPT_NS + 1)
+    assert not judge.is_flagged(FAR, 1_001)
 
 
 def test_quote_that_ends_the_doubt_is_news_though_its_price_is_the_same() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from math import isnan, nan
+from time import monotonic_ns
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from feedhandler.events import (
     TradeEvent,
 )
 from feedhandler.feed.counters import NAMES, Counters
+from feedhandler.feed.outliers import STEADY_KEPT_NS
 from feedhandler.feed.publisher import Publisher
 from shm_layout import (
     FLAG_SYNCING,
@@ -57,6 +59,12 @@ class Published:
         self.publisher = Publisher(self.writer, self.counters, **options)
         self.publisher.set_indexes({"BTC": self.index})
         self.publisher.begin(9)
+
+    def restart(self, **options: Any) -> None:
+        """Let another process publish into the same segment."""
+        self.publisher = Publisher(self.writer, self.counters, **options)
+        self.publisher.set_indexes({"BTC": self.index})
+        self.publisher.begin(10)
 
     def latest(self) -> Any:
         record = self.writer.read_slot(self.index)
@@ -183,16 +191,38 @@ def test_price_that_jumps_is_published_at_once_with_its_flag(
 
 
 @pytest.mark.parametrize("what", ["a resync", "another session"])
-def test_first_price_after_a_break_is_no_outlier(guarded: Published, what: str) -> None:
-    guarded.publisher.publish([at(100.0)], 1)
+def test_first_price_after_a_break_is_compared_with_the_last_steady_one(
+    guarded: Published, what: str
+) -> None:
+    now_ns = monotonic_ns()
+    guarded.publisher.publish([at(100.0), at(120.0)], now_ns)
     if what == "a resync":
-        guarded.publisher.publish([SyncingEvent("BTC", "nonce_gap")], 2)
+        guarded.publisher.publish([SyncingEvent("BTC", "nonce_gap")], now_ns)
     else:
         guarded.publisher.begin(10)
-    guarded.publisher.publish([at(120.0)], 3)
+    guarded.publisher.publish([at(120.0)], now_ns + OUTLIER_HOLD_NS)
+    assert is_outlier(guarded), "what had jumped before did not stand in the break"
+    guarded.publisher.publish([at(100.0)], now_ns + OUTLIER_HOLD_NS + 1)
     assert not is_outlier(guarded)
-    guarded.publisher.publish([at(100.0)], 4)
+
+
+def test_first_price_of_a_process_is_compared_with_what_the_one_before_it_showed(
+    guarded: Published,
+) -> None:
+    now_ns = monotonic_ns()
+    guarded.publisher.publish([at(100.0)], now_ns)
+    guarded.restart(outlier_bps=500)
+    guarded.publisher.publish([at(120.0)], now_ns)
     assert is_outlier(guarded)
+
+
+def test_first_price_after_a_venue_was_silent_for_long_is_compared_with_none(
+    guarded: Published,
+) -> None:
+    guarded.publisher.publish([at(100.0)], monotonic_ns() - STEADY_KEPT_NS)
+    guarded.publisher.begin(10)
+    guarded.publisher.publish([at(120.0)], monotonic_ns())
+    assert not is_outlier(guarded)
 
 
 def test_dispute_keeps_the_flag_and_the_price_before(guarded: Published) -> None:

@@ -83,6 +83,8 @@ def test_killed_processes_are_started_again_and_a_stop_ends_all(group: Group) ->
         os.kill(pids[role], signal.SIGKILL)
     for role in (FEED, "runner", "rest", "supervisor"):
         pids[role] = wait_anew(group, role, pids[role])
+        row = group.process(role)
+        assert (row["epoch"], row["restarts"]) == (2, None), "nobody tells us a count"
     ticks = {pid: identity.start_ticks(pid) for pid in pids.values()}
     assert group.supervisord.stop() == 0
     assert not [

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from feedhandler.report.manifest import FULL_TIME
 from feedhandler.telemetry import records
 from feedhandler.telemetry.buckets import Spread
 
@@ -60,10 +62,13 @@ class Story:
     files_more: dict[str, int] = field(default_factory=dict)
     hop_ms: float = 0.2
     process_ends: list[tuple[str, str]] = field(default_factory=list)
+    faults: list[tuple[str, str, float, float | None]] = field(default_factory=list)
     missing: tuple[int, ...] = ()  # numbers of samples that were lost
     lasted_s: float | None = None
-    minutes: float | None = None  # that it was asked to go on for
+    minutes: float | None = None  # that it was asked to go on for; all of `seconds`
+    ended: tuple[str, int | None] = (FULL_TIME, 0)  # reason, exit code
     config: dict[str, Any] = field(default_factory=dict)
+    manifest: dict[str, Any] = field(default_factory=dict)  # what else it holds
 
     def arrivals(self, venue: str, instrument: str) -> Floats:
         """Return when the quotes of one instrument came."""
@@ -143,10 +148,13 @@ def write(story: Story, directory: Path) -> Path:
         "commit": "abc",
         "command": "feedhandler soak --demo",
         "demo": True,
+        "instance": "made",
         "seed": story.seed,
+        **story.manifest,
         "start": WALL_MS,
         "end": WALL_MS + int(lasted_s * 1e3),
-        "minutes": story.minutes,
+        "minutes": story.seconds / 60 if story.minutes is None else story.minutes,
+        "ended": dict(zip(("reason", "exit_code"), story.ended, strict=True)),
         "config": {"venue": {name: {} for name in story.kinds}, **story.config},
     }
     (directory / "manifest.json").write_text(json.dumps(manifest))
@@ -155,8 +163,19 @@ def write(story: Story, directory: Path) -> Path:
         f" cause={cause} lifetime_ms=5 restart_in_ms=3"
         for role, cause in story.process_ends
     ]
+    log += fault_lines(story)
     (directory / "run.log").write_text("\n".join(["started", *log]) + "\n")
     return directory
+
+
+def fault_lines(story: Story) -> Iterator[str]:
+    """Yield what the simulation says of each fault: (venue, text, begin, end)."""
+    for venue, text, *times in story.faults:
+        for verb, at_s in zip(("started", "ended"), times, strict=True):
+            if at_s is not None:
+                stamp = datetime.fromtimestamp(_wall(at_s) / 1e3, UTC)
+                text_ms = stamp.isoformat(timespec="milliseconds")
+                yield f"{text_ms} sim| {venue} fault {verb} {text}"
 
 
 def _moves(story: Story, last_s: float, at_s: float) -> Iterator[records.Move]:

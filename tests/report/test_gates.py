@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import msgspec
@@ -99,8 +100,25 @@ STORIES: list[tuple[str, Story, set[str], str]] = [
     ),
     (
         "telemetry of half the run",
-        Story(lasted_s=240.0),
+        Story(lasted_s=240.0, minutes=4.0),
         {"telemetry_covers_run"},
+        "run",
+    ),
+    ("killed on the way", Story(minutes=90.0, ended=("", None)), {"run_ended"}, "run"),
+    ("killed at the end", Story(ended=("", None)), {"run_ended"}, "run"),
+    ("shorter than asked", Story(minutes=90.0), {"run_ended"}, "run"),
+    ("ended by a bug", Story(ended=("RuntimeError: x", 70)), {"run_ended"}, "run"),
+    (
+        "another exit code at its time",
+        Story(ended=("time is up", 1)),
+        {"run_ended"},
+        "run",
+    ),
+    (
+        # A start that took long makes such a run last as long as it was asked to.
+        "stopped early",
+        Story(lasted_s=150.0, minutes=2.0, ended=("Ctrl-C", 0)),
+        {"run_ended"},
         "run",
     ),
     (
@@ -161,7 +179,8 @@ def test_without_telemetry_no_gate_passes_that_needs_it(tmp_path: Path) -> None:
     (tmp_path / "telemetry.jsonl").unlink()
     checks = checks_of(tmp_path)
     assert {"telemetry", "telemetry_covers_run", "venue_present"} <= failed(checks)
-    assert {check.name for check in checks if check.passed} == {"expected_venues"}
+    passed = {check.name for check in checks if check.passed}
+    assert passed == {"run_ended", "expected_venues"}  # the manifest alone tells those
 
 
 def test_an_empty_directory_fails_and_does_not_raise(tmp_path: Path) -> None:
@@ -210,3 +229,32 @@ def test_a_baseline_without_a_figure_is_no_evidence(tmp_path: Path) -> None:
     lacking = [check for check in checks if not check.passed]
     assert lacking
     assert all("no evidence" in check.evidence for check in lacking)
+
+
+def test_gates_of_hops_show_how_busy_the_host_was(tmp_path: Path) -> None:
+    def evidence(story: Story, name: str) -> set[str]:
+        checks = checks_of(write(story, tmp_path / name))
+        return {c.evidence for c in checks if c.name == "hop_p99_normal"}
+
+    machine = {"cores": 2, "load": [8.5, 5.0, 3.0]}
+    busy = Story(manifest={"machine": machine, "load_max": 40.25})
+    for text in evidence(busy, "busy"):
+        assert text.endswith("; load 8.5 at the start, 40.25 at most, of 2 cores")
+    for text in evidence(Story(), "unknown"):
+        assert text.endswith("; load of the host unknown")
+    for text in evidence(Story(manifest={"machine": [], "load_max": "x"}), "odd"):
+        assert text.endswith("; load of the host unknown")
+
+
+@pytest.mark.parametrize("ended", [None, "soon", {"reason": 7}, {"exit_code": 0}])
+def test_a_manifest_that_tells_no_end_is_no_evidence_of_one(
+    tmp_path: Path, ended: object
+) -> None:
+    path = write(Story(), tmp_path) / "manifest.json"
+    manifest = json.loads(path.read_text())
+    path.write_text(json.dumps({**manifest, "ended": ended}))
+    (check,) = [check for check in checks_of(tmp_path) if check.name == "run_ended"]
+    assert not check.passed
+    assert check.evidence.startswith("no evidence: ")
+    path.unlink()
+    assert "run_ended" in failed(checks_of(tmp_path))

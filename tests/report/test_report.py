@@ -15,7 +15,7 @@ import pytest
 from feedhandler.cli.group import main
 from feedhandler.report import ages, blocks, whole
 from feedhandler.report.gather import Run
-from feedhandler.report.manifest import Manifest, read_ends
+from feedhandler.report.manifest import Manifest
 from feedhandler.telemetry.read import Telemetry
 from tests.report.made import Story, write
 
@@ -127,7 +127,7 @@ def test_analyze_gives_the_numbers_of_report(
     assert main(["analyze", str(tmp_path / "telemetry.jsonl"), "--json"]) == 0
     analyzed = json.loads(capsys.readouterr().out)
     assert set(analyzed) == set(reported)
-    beside = {"run", "process_ends"}  # what else a soak left tells of these
+    beside = {"run", "process_ends", "faults"}  # what else a soak left tells of these
     for part in set(reported) - beside:
         assert analyzed[part] == reported[part], part
     assert analyzed["together"]["pairs"]
@@ -234,11 +234,147 @@ def test_a_manifest_names_venues_however_its_configuration_is_written() -> None:
     assert Manifest({"start": "soon"}).lasted_s is None
 
 
-def test_ends_are_counted_by_cause_and_a_missing_log_is_not_none_of_them(
+MACHINE = {
+    "system": "Linux 6.1 x86_64",
+    "processor": "EPYC",
+    "cores": 2,
+    "memory_available_bytes": 3 << 30,
+    "memory_limit_bytes": None,
+    "descriptor_limit": 1_024,
+    "load": [0.5, 0.25, 0.1],
+    "libraries": {"Python": "3.11.7", "numpy": "2.4"},
+    "native_module": "compiled module in use",
+}
+CLOCK = {"name": "clock", "verdict": "warn", "text": "not set", "advice": "set it"}
+
+
+def test_machine_and_clock_are_sentences_for_people_and_the_same_in_json(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("matplotlib")
+    story = Story(seconds=20.0, manifest={"machine": MACHINE, "clock": CLOCK})
+    run = document(story, tmp_path)["run"]
+    assert run["machine"].startswith("system Linux 6.1 x86_64, processor EPYC, cores 2")
+    assert run["clock"] == "name clock, verdict warn, text not set, advice set it"
+    assert main(["report", str(tmp_path), "--html"]) == 0
+    machine = (
+        "EPYC, 2 cores, 3.0 GiB of memory free at the start, load 0.5 0.25 0.1,"
+        " Linux 6.1 x86_64, Python 3.11.7, compiled module in use for shared memory"
+    )
+    text, page = capsys.readouterr().out, (tmp_path / "report.html").read_text()
+    assert f"- machine: {machine}\n- clock: warning: not set; set it\n" in text
+    assert f"<dt>machine</dt><dd>{machine}</dd>" in page
+    assert "<dt>clock</dt><dd>warning: not set; set it</dd>" in page
+    assert "memory_available_bytes" not in text + page
+
+
+@pytest.mark.parametrize(
+    ("manifest", "shown"),
+    [
+        ({}, None),
+        ({"machine": None, "clock": []}, None),
+        ({"machine": "a laptop", "clock": "sane"}, "a laptop"),
+        ({"machine": {"cores": 1, "load": "high"}, "clock": {"text": 7}}, "1 core"),
+    ],
+)
+def test_a_manifest_of_another_form_is_shown_as_far_as_it_goes(
+    tmp_path: Path,
+    manifest: dict[str, Any],
+    shown: str | None,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    write(Story(seconds=5.0, manifest=manifest), tmp_path)
+    assert main(["report", str(tmp_path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    found = [line for line in lines if line.startswith("- machine")]
+    assert found == ([f"- machine: {shown}"] if shown else [])
+
+
+@pytest.mark.parametrize(
+    ("ended", "words"),
+    [
+        (("", None), "no end told: killed, or still running"),
+        (("Ctrl-C", 0), "Ctrl-C, exit code 0"),
+    ],
+)
+def test_report_of_a_run_that_ended_early_is_whole_and_says_so(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    ended: tuple[str, int | None],
+    words: str,
+) -> None:
+    run = write(Story(minutes=90.0, ended=ended), tmp_path)
+    assert main(["report", str(run)]) == 0
+    text = capsys.readouterr().out
+    assert f"- ended: {words}; lasted 120 s, asked for 5400 s" in text
+    assert "### Share of time tradable (bbo)" in text
+    assert main(["report", str(run), "--gate"]) == 1
+    assert "## Gates: FAILED, 1 of" in capsys.readouterr().out
+
+
+def test_a_title_says_what_of_a_run_is_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def title(directory: Path) -> str:
+        assert main(["report", str(directory)]) == 0
+        return capsys.readouterr().out.partition("\n")[0]
+
+    run = write(Story(seconds=90.0, lasted_s=96.0), tmp_path / "run")
+    assert title(run) == "# Run of made, 1.5 minutes"
+    telemetry = (run / "telemetry.jsonl").read_bytes()
+    (run / "telemetry.jsonl").write_bytes(telemetry.partition(b"\n")[0] + b"\n")
+    lacks = "telemetry without a sample"
+    assert title(run) == f"# Run of made, 1.6 minutes by its manifest: {lacks}"
+    (run / "telemetry.jsonl").unlink()
+    lacks_all = "# Run of made, 1.6 minutes by its manifest: no telemetry"
+    assert title(run) == lacks_all
+    (run / "manifest.json").unlink()
+    (run / "telemetry.jsonl").write_bytes(telemetry.partition(b"\n")[0] + b"\n")
+    assert title(run) == f"# Run of made: {lacks}"
+    (run / "telemetry.jsonl").write_bytes(telemetry.partition(b"\n")[2])
+    assert title(run) == "# Run without a name, 1.5 minutes"
+    (run / "telemetry.jsonl").unlink()
+    assert title(run) == "# Run without a name: no telemetry"
+    (run / "run.log").unlink()
+    assert title(run) == "# No run here: no telemetry, no manifest, no log"
+
+
+FAULTS = [
+    ("lighter", "lighter:mute@30s+20s", 31.5, 51.5),
+    ("lighter", "lighter:drop@60s", 61.5, 61.5),
+]
+
+
+def test_faults_stand_in_text_page_and_json_with_their_times(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("matplotlib")
+    write(Story(faults=FAULTS), tmp_path)
+    assert main(["report", str(tmp_path), "--html"]) == 0
+    text = capsys.readouterr().out
+    assert re.search(r"\| 1 +\| lighter:mute@30s\+20s \| lighter \| +31.5 \|", text)
+    page = (tmp_path / "report.html").read_text()
+    assert "<td class=left>lighter:mute@30s+20s</td>" in page
+    states, *_, quiet, harmed = re.findall(r"<svg.*?</svg>", page, re.DOTALL)
+    for picture in (states, harmed):
+        assert "fault begins" in picture
+        assert "fault ends" in picture
+    assert "fault begins" not in quiet  # of paradex, which no fault names
+    assert main(["report", str(tmp_path), "--json"]) == 0
+    times = [
+        (row["begin_s"], row["end_s"])
+        for row in json.loads(capsys.readouterr().out)["faults"]
+    ]
+    assert times == [(31.5, 51.5), (61.5, 61.5)]
+
+
+def test_a_run_without_faults_has_no_marks_and_one_without_its_log_knows_none(
     tmp_path: Path,
 ) -> None:
-    assert read_ends(tmp_path) is None
-    ends = [("runner", "SIGKILL"), ("runner", "SIGKILL"), ("feed:lighter", "exit_70")]
-    write(Story(seconds=5.0, process_ends=ends), tmp_path)
-    expected = {"runner": {"SIGKILL": 2}, "feed:lighter": {"exit_70": 1}}
-    assert read_ends(tmp_path) == expected
+    pytest.importorskip("matplotlib")
+    assert document(Story(), tmp_path)["faults"] == []
+    assert main(["report", str(tmp_path), "--html"]) == 0
+    assert "fault begins" not in (tmp_path / "report.html").read_text()
+    (tmp_path / "run.log").unlink()
+    assert whole.read_directory(tmp_path)[1]["faults"] is None
+    assert main(["report", str(tmp_path), "--html"]) == 0

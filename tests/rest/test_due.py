@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 
 from feedhandler.rest.due import (
     AUDIT,
     CONFIRM,
+    DOUBT,
     FALLBACK,
     RECHECK,
     UNKNOWN,
@@ -19,10 +21,13 @@ from feedhandler.rest.due import (
 )
 from shm_layout.codes import (
     REASON_AUDIT,
+    REASON_LADDER,
     REASON_NONE,
+    REASON_OUTLIER,
     REASON_QUIET_CONFIRMED,
     REASON_QUIET_UNCONFIRMED,
     STATE_LIVE,
+    STATE_QUARANTINED,
     STATE_QUIET,
     STATE_STALE,
     STATE_SUSPECT,
@@ -162,13 +167,35 @@ def test_quiet_market_is_never_in_fallback() -> None:
     assert not one.is_fallback
 
 
-def test_doubted_stream_is_looked_at_again_at_leisure() -> None:
+@pytest.mark.parametrize(
+    ("state", "reason"),
+    [(STATE_SUSPECT, REASON_AUDIT), (STATE_QUARANTINED, REASON_LADDER)],
+)
+def test_stream_that_is_known_to_be_wrong_is_looked_at_again_at_leisure(
+    state: int, reason: int
+) -> None:
     one = watch()
-    doubt = Stream(NEVER, state=STATE_SUSPECT, reason=REASON_AUDIT, is_judged=True)
-    assert one.look(START, doubt) == RECHECK
+    wrong = Stream(NEVER, state=state, reason=reason, is_judged=True)
+    assert one.look(START, wrong) == RECHECK
     answer(one, START)
-    assert one.look(START + 5 * S - 1, doubt) == ""
-    assert one.look(START + 5 * S, doubt) == RECHECK
+    assert one.look(START + 5 * S - 1, wrong) == ""
+    assert one.look(START + 5 * S, wrong) == RECHECK
+
+
+@pytest.mark.parametrize(
+    ("state", "reason"), [(STATE_LIVE, REASON_AUDIT), (STATE_SUSPECT, REASON_OUTLIER)]
+)
+def test_doubted_stream_is_looked_at_at_once_and_with_each_pause(
+    state: int, reason: int
+) -> None:
+    one = watch()
+    doubt = Stream(NEVER, state=state, reason=reason, is_judged=True)
+    assert one.look(START, doubt) == DOUBT
+    answer(one, START)
+    assert one.look(START + S - 1, doubt) == ""
+    assert one.look(START + S, doubt) == DOUBT
+    of_the_dead = replace(doubt, is_judged=False)
+    assert one.look(START + 2 * S, of_the_dead) == ""
 
 
 def test_audits_are_spread_and_served_by_any_answer() -> None:

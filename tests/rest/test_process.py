@@ -12,10 +12,12 @@ import pytest
 from shm_layout.codes import (
     FLAG_RESTARTED,
     FLAG_SNAPSHOT,
+    REASON_OUTLIER,
     REASON_QUIET_CONFIRMED,
     REASON_QUIET_UNCONFIRMED,
     SOURCE_REST,
     STATE_QUIET,
+    STATE_SUSPECT,
 )
 from tests.rest.host import ALL_VENUES, Rest, asking, is_truth
 from tests.support import Programs
@@ -134,6 +136,20 @@ def test_quiet_quote_is_confirmed_again_and_again(
             )
         assert rest.row(VENUE)["attempts"] - attempts <= 1
         assert rest.row(VENUE)["state"] == "idle", "quiet is no fallback"
+
+
+def test_doubtful_price_is_asked_for_at_once_and_again(
+    instance: str, programs: Programs, tmp_path: Path
+) -> None:
+    with asking(instance, programs, tmp_path, after_ms=NEVER, poll_ms=200) as rest:
+        rest.wait_checked(VENUE)
+        first = rest.row(VENUE)["injected"]
+
+        def is_asked() -> bool:
+            rest.runner.say(VENUE, state=STATE_SUSPECT, reason=REASON_OUTLIER)
+            return bool(rest.row(VENUE)["injected"] >= first + 3)
+
+        rest.wait(is_asked, "answers")
 
 
 # Aster's answer does not say which market's it is.

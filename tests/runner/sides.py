@@ -13,6 +13,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from feedhandler.client.quotes import Quotes
 from feedhandler.config import (
     Config,
     LadderConfig,
@@ -226,6 +227,29 @@ class Bench:
         self.rest.writer.close(unlink=True)
         for name in segment.list_segments(self.instance):
             segment.remove_leftover(name)
+
+
+def fall_quiet(one: Bench) -> None:
+    one.run(FRESH_MS + 200, live=True)
+    assert one.state() == ("QUIET", "quiet_unconfirmed")
+
+
+def confirm(one: Bench, **answer: float) -> None:
+    one.run(200, live=True)
+    one.rest.answer(**answer)  # type: ignore[arg-type]
+    one.run(200, live=True)
+
+
+def shown(one: Bench) -> tuple[str, str, bool]:
+    """Return what a reader sees of the first instrument."""
+    table = Quotes(
+        {VENUE: one.feed.writer},
+        one.config.runner.heartbeat_limit_ms * MS,
+        one.config.runner.quiet_confirm_ms * MS,
+        one.time.clocks.monotonic_ns,
+    )
+    row = table.read(one.reader, one.time.now_ns, 0)[0]
+    return str(row["state"]), str(row["reason"]), bool(row["tradable"])
 
 
 @contextmanager

@@ -17,6 +17,9 @@ from shm_layout import (
     INSTRUMENT_ALL,
     RESULT_BUSY,
     RESULT_DONE,
+    RESULT_LATE,
+    RESULT_NAMES,
+    RESULT_UNKNOWN,
     codes,
 )
 from tests.runner.sides import VENUE, Bench, bench
@@ -90,6 +93,30 @@ def test_three_checks_that_disagree_are_a_command_at_once(three: Bench) -> None:
     assert command is not None
     assert (command.verb, command.instrument) == (COMMAND_RESUBSCRIBE, 2)
     assert command.reason == codes.REASON_AUDIT
+
+
+def test_a_doubt_of_rest_that_no_step_cures_climbs_to_quarantine(
+    three: Bench, restarts: list[int]
+) -> None:
+    for _ in range(3):
+        three.run(200, quotes=True, live=True)
+        three.rest.answer(2, bid=90.0)
+    three.run(200, quotes=True, live=True)
+    done, verbs = 0, []
+    for _ in range(300):
+        three.run(50, quotes=True, live=True)
+        assert three.verdict(2)["state"] not in (codes.STATE_LIVE, codes.STATE_QUIET)
+        command = three.reader.command(VENUE)
+        if command is not None and command.number != done:
+            done = command.number
+            verbs.append(command.verb)
+            answer(three, RESULT_DONE)
+            if command.verb == COMMAND_RECONNECT:
+                three.feed.open_session()
+    assert verbs == [COMMAND_RESUBSCRIBE, COMMAND_RESUBSCRIBE, COMMAND_RECONNECT]
+    assert three.state(2) == ("QUARANTINED", "ladder")
+    assert three.state(1) == ("LIVE", "")
+    assert restarts == []
 
 
 def test_prices_that_never_stand_are_suspect_and_no_reason_to_act(
@@ -176,11 +203,19 @@ def test_a_command_that_was_done_is_counted(three: Bench) -> None:
     assert three.counter("command.done") == 1
 
 
-def test_a_command_that_was_not_carried_out_costs_no_budget(three: Bench) -> None:
-    three.run(7_500)
-    answer(three, RESULT_BUSY)
-    three.run(100)
-    assert three.counter("command.busy") == 1
+@pytest.mark.parametrize(
+    ("result", "charged"), [(RESULT_BUSY, 0), (RESULT_LATE, 0), (RESULT_UNKNOWN, 1)]
+)
+def test_a_command_that_came_between_two_sessions_costs_no_budget(
+    three: Bench, result: int, charged: int
+) -> None:
+    run_with_mute(three, 1, 90)
+    answer(three, result)
+    run_with_mute(three, 1, 2)
+    assert three.counter(f"command.{RESULT_NAMES[result]}") == 1
+    kept = json.loads((three.config.state_path() / NAME).read_text())
+    instruments = kept["venues"][VENUE]["instruments"]
+    assert len(instruments.get(NAMES[1], [[]])[0]) == charged
 
 
 def test_a_command_that_nobody_answers_is_counted(three: Bench) -> None:

@@ -65,6 +65,19 @@ STEPS = st.one_of(
     st.tuples(st.just("clock"), st.sampled_from([-3_600_000, 40, 3_600_000])),
 )
 
+# Whatever happens to a feed that REST contradicts.
+REFUTED_STEPS = st.one_of(
+    st.tuples(st.just("refute"), st.sampled_from([1, 2, 3])),
+    st.tuples(st.just("pass"), st.sampled_from([50, 300])),
+    st.tuples(st.just("quote"), st.sampled_from(FLAGS)),
+    st.tuples(st.just("rest"), st.sampled_from([0, 50])),
+    st.tuples(st.just("link"), st.sampled_from(LINKS)),
+    *(
+        st.tuples(st.just(kind), st.just(0))
+        for kind in ("session", "feed", "runner", "live")
+    ),
+)
+
 
 @dataclass
 class Truth:
@@ -88,6 +101,8 @@ class World:
         self.bench = bench
         self.truth = Truth(feed_beat_ns=bench.time.now_ns)
         self.agreed: list[tuple[int, float]] = []  # start and bid of REST's answers
+        self.checks = (0, 0)  # that agreed, that disagreed
+        self.misses = 0  # in a row, at least
         self.price = 100.0
         self.tradable = {"LIVE": 0, "QUIET": 0}
         self.feed = Feed(
@@ -143,6 +158,15 @@ class World:
             self.do_pass(TICK_MS)
             self.check()
 
+    def do_refute(self, times: int) -> None:
+        """A stream that goes on, and that REST contradicts."""
+        for number in range(8 * times):
+            self.do_quote(0)
+            if number % 8 == 4:
+                self.do_rest(50)
+            self.do_pass(TICK_MS)
+            self.check()
+
     def do_link(self, link: int) -> None:
         self.bench.feed.set_link(link)
         self.truth.link = link
@@ -164,6 +188,8 @@ class World:
     def do_runner(self, _: int) -> None:
         self.bench.restart_runner()
         self.truth.runner_ns = 0
+        if self.bench.state() != ("SUSPECT", "audit"):
+            self.misses = 0  # nothing was left to tell the next one
 
     def do_sleep(self, asleep_ms: int) -> None:
         """The machine sleeps; the first who runs again is the runner."""
@@ -176,7 +202,17 @@ class World:
 
     # --- What must hold -------------------------------------------------------------
 
+    def count_misses(self) -> None:
+        count = self.bench.counter
+        checks = (count("audit.agreed"), count("audit.disagreed"))
+        if checks[0] > self.checks[0]:
+            self.misses = 0
+        else:
+            self.misses += checks[1] - self.checks[1]
+        self.checks = checks
+
     def check(self) -> None:
+        self.count_misses()
         quote = self.feed.quote(VENUE, NAME)
         row = self.feed.quotes()[0]
         if quote is None:
@@ -193,6 +229,7 @@ class World:
         assert truth.link == LINK_UP
         assert truth.quote_session == self.bench.feed.session
         assert not truth.flags & DOUBTS
+        assert self.misses < CONFIG.audit_misses, "refuted, and by no check agreed with"
         if truth.flags & FLAG_OUTLIER:
             assert now_ns - truth.recv_ns >= OUTLIER_HOLD_NS, "has not stood yet"
         assert truth.recv_ns >= truth.woke_ns, "from before a sleep"
@@ -240,6 +277,18 @@ def test_nothing_stale_unknown_or_dead_ever_reads_tradable(
     play(tmp_path, [("pass", 50), ("quote", 0), ("pass", 50), *history])
 
 
+@settings(
+    max_examples=50,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(history=st.lists(REFUTED_STEPS, min_size=5, max_size=30))
+def test_nothing_refuted_ever_reads_tradable_before_a_check_agrees(
+    tmp_path: Path, history: list[tuple[str, int]]
+) -> None:
+    play(tmp_path, [("pass", 50), ("quote", 0), ("pass", 50), ("refute", 3), *history])
+
+
 def test_the_histories_do_reach_what_is_tradable(tmp_path: Path) -> None:
     world = play(
         tmp_path,
@@ -247,3 +296,11 @@ def test_the_histories_do_reach_what_is_tradable(tmp_path: Path) -> None:
     )
     assert world.tradable["LIVE"] > 0
     assert world.tradable["QUIET"] > 0
+
+
+def test_the_histories_do_reach_what_rest_refuted(tmp_path: Path) -> None:
+    world = play(
+        tmp_path,
+        [("pass", 50), ("quote", 0), ("pass", 50), ("refute", 3), ("session", 0)],
+    )
+    assert world.misses == CONFIG.audit_misses

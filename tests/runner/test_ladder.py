@@ -2,67 +2,17 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
-from feedhandler.config import LadderConfig
 from feedhandler.runner.ladder import (
     QUARANTINE,
     RECONNECT,
     RELEASE,
     RESTART,
     RESUBSCRIBE,
-    Ladder,
-    Sight,
-    Step,
 )
 from shm_layout import codes
-
-S = 1_000_000_000
-GRACE_S = 25
-BACKOFF_S = 120
-BAD = codes.REASON_LIVENESS
-GOOD = codes.REASON_NONE
-
-
-class Climb:
-    """A ladder at true defaults, looked at once a second."""
-
-    def __init__(self, *names: str, config: LadderConfig | None = None) -> None:
-        self.config = config or LadderConfig()
-        self.start_s = self.now_s = 1_000
-        self.ladder = self.make()
-        self.reasons = dict.fromkeys(names or ("BTC", "ETH", "SOL"), GOOD)
-        self.link = codes.LINK_UP
-        self.session = self.epoch = 1
-        self.beats = True
-        self._beat_s = self.now_s
-        self.steps: list[tuple[int, str, str]] = []  # second, kind, instrument
-
-    def make(self) -> Ladder:
-        return Ladder(self.config, GRACE_S * S, BACKOFF_S * S, self.now_s * S)
-
-    def run(self, seconds: int) -> list[tuple[int, str, str]]:
-        """Let time pass; return the new steps, their seconds counted from here."""
-        begun_s = self.now_s
-        taken: list[tuple[int, str, str]] = []
-        for _ in range(seconds):
-            self.now_s += 1
-            for step in self.look():
-                taken.append((self.now_s - begun_s, step.kind, step.instrument))
-        return taken
-
-    def look(self) -> list[Step]:
-        if self.beats:
-            self._beat_s = self.now_s
-        sight = Sight(
-            dict(self.reasons), self.link, self.session, self.epoch, self._beat_s * S
-        )
-        return self.ladder.look(sight, self.now_s * S)
-
-    def all(self, reason: int) -> None:
-        self.reasons = dict.fromkeys(self.reasons, reason)
+from tests.runner.climb import BACKOFF_S, BAD, GOOD, GRACE_S, Climb, S, in_quarantine
 
 
 @pytest.fixture
@@ -128,6 +78,16 @@ def test_a_mute_symbol_climbs_to_its_own_quarantine_and_others_go_on(
         (100, QUARANTINE, "ETH"),
     ]
     assert climb.ladder.quarantined == {"ETH"}
+
+
+def test_what_rest_says_is_wrong_for_good_climbs_to_quarantine(climb: Climb) -> None:
+    climb.reasons["ETH"] = codes.REASON_AUDIT
+    assert climb.run(200) == [
+        (1, RESUBSCRIBE, "ETH"),
+        (31, RESUBSCRIBE, "ETH"),
+        (61, RECONNECT, "ETH"),
+        (91, QUARANTINE, "ETH"),
+    ]
 
 
 def test_two_mute_symbols_take_turns(climb: Climb) -> None:
@@ -236,15 +196,6 @@ def test_a_feed_that_attempts_nothing_any_more_is_restarted(climb: Climb) -> Non
 # --- quarantine, retry, release ------------------------------------------------------
 
 
-def in_quarantine(*names: str) -> Climb:
-    climb = Climb(*names)
-    climb.run(60)
-    climb.all(BAD)
-    while not climb.ladder.quarantined:
-        climb.run(1)
-    return climb
-
-
 def test_a_quarantined_venue_is_retried_in_time_and_taken_out_anew() -> None:
     climb = in_quarantine()
     assert climb.run(130) == [(120, RESTART, "")]
@@ -276,73 +227,6 @@ def test_a_moment_of_good_releases_nothing() -> None:
         climb.all(BAD)
         assert climb.run(1) == []
     assert climb.ladder.quarantined == set(climb.reasons)
-
-
-# --- budgets -------------------------------------------------------------------------
-
-
-def test_no_window_sees_more_restarts_than_its_budget_and_the_retries() -> None:
-    climb = Climb()
-    climb.all(BAD)
-    seconds = [second for second, kind, _ in climb.run(3_600) if kind == RESTART]
-    for first in seconds:
-        window = [each for each in seconds if first <= each < first + 600]
-        retries = climb.config.window_ms // climb.config.disable_ms
-        assert len(window) <= climb.config.restarts_max + retries
-
-
-def test_budgets_and_quarantines_outlive_the_runner() -> None:
-    climb = in_quarantine()
-    kept = json.loads(json.dumps(climb.ladder.dump()))
-    climb.ladder = climb.make()
-    climb.ladder.load(kept, climb.now_s * S)
-    assert climb.ladder.quarantined == set(climb.reasons)
-    assert RESTART not in [kind for _, kind, _ in climb.run(115)]
-    assert RESTART in [kind for _, kind, _ in climb.run(15)]  # its timed retry
-
-
-def test_a_killed_runner_has_no_more_restarts_than_one_that_lives() -> None:
-    climb = Climb()
-    climb.all(BAD)
-    restarts = 0
-    for _ in range(6):
-        restarts += [kind for _, kind, _ in climb.run(95)].count(RESTART)
-        kept = json.loads(json.dumps(climb.ladder.dump()))
-        climb.ladder = climb.make()
-        climb.ladder.load(kept, climb.now_s * S)
-    assert restarts <= climb.config.restarts_max + 600 // 120
-
-
-def test_with_spent_budgets_nothing_but_quarantine_is_left() -> None:
-    climb = Climb()
-    climb.ladder.spend(climb.now_s * S)
-    climb.all(BAD)
-    assert {kind for _, kind, _ in climb.run(100)} == {QUARANTINE}
-
-
-def test_a_step_that_was_not_carried_out_is_not_counted() -> None:
-    climb = Climb(config=LadderConfig(reconnects_max=1))
-    climb.run(60)
-    climb.all(BAD)
-    assert climb.run(30) == [(30, RECONNECT, "")]
-    climb.ladder.refund(RECONNECT)
-    assert climb.run(30) == [(30, RECONNECT, "")]
-
-
-@pytest.mark.parametrize(
-    "state",
-    [
-        {},
-        {"reconnects": [], "restarts": [10**18], "step_ns": None, "instruments": {}},
-        {"reconnects": ["1"], "restarts": [], "step_ns": None, "instruments": {}},
-        {"reconnects": [], "restarts": [], "step_ns": None, "instruments": {"A": [1]}},
-    ],
-)
-def test_a_state_that_no_runner_wrote_is_refused(state: dict[str, object]) -> None:
-    climb = Climb()
-    with pytest.raises((ValueError, KeyError, TypeError)):
-        climb.ladder.load(state, climb.now_s * S)
-    assert climb.ladder.dump()["restarts"] == []
 
 
 # --- our own pause -------------------------------------------------------------------

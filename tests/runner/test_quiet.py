@@ -7,11 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from feedhandler.client.quotes import Quotes
 from feedhandler.config import RunnerConfig
-from shm_layout import FLAG_OUTLIER, LINK_UP
-from shm_layout.limits import OUTLIER_HOLD_NS
-from tests.runner.sides import FRESH_MS, MS, RUNNER, TICK_MS, VENUE, Bench, bench
+from shm_layout import LINK_UP
+from tests.runner.sides import (
+    FRESH_MS,
+    MS,
+    RUNNER,
+    Bench,
+    bench,
+    confirm,
+    fall_quiet,
+    shown,
+)
 
 CONFIRM_MS = RUNNER.quiet_confirm_ms
 LIVENESS_MS = RUNNER.liveness_ms
@@ -31,29 +38,6 @@ def three(instance: str, tmp_path: Path) -> Iterator[Bench]:
     with bench(instance, tmp_path, names=("BTC-PERP", "ETH-PERP", "SOL-PERP")) as made:
         made.run(500, quotes=True, live=True)
         yield made
-
-
-def fall_quiet(one: Bench) -> None:
-    one.run(FRESH_MS + 200, live=True)
-    assert one.state() == ("QUIET", "quiet_unconfirmed")
-
-
-def confirm(one: Bench, **answer: float) -> None:
-    one.run(200, live=True)
-    one.rest.answer(**answer)  # type: ignore[arg-type]
-    one.run(200, live=True)
-
-
-def shown(one: Bench) -> tuple[str, str, bool]:
-    """Return what a reader sees of the first instrument."""
-    table = Quotes(
-        {VENUE: one.feed.writer},
-        one.config.runner.heartbeat_limit_ms * MS,
-        one.config.runner.quiet_confirm_ms * MS,
-        one.time.clocks.monotonic_ns,
-    )
-    row = table.read(one.reader, one.time.now_ns, 0)[0]
-    return str(row["state"]), str(row["reason"]), bool(row["tradable"])
 
 
 # --- into QUIET, and out of it -------------------------------------------------------
@@ -221,113 +205,9 @@ def test_a_session_that_never_brings_a_quote_is_not_syncing_for_ever(
     assert one.state() == ("LIVE", "")
 
 
-# --- REST disagrees ------------------------------------------------------------------
-
-
-def test_one_check_that_disagrees_ends_the_confirmation(one: Bench) -> None:
-    fall_quiet(one)
-    confirm(one)
-    confirm(one, bid=90.0)
-    assert shown(one) == ("QUIET", "quiet_unconfirmed", False)
-
-
-def test_three_in_a_row_make_it_suspect_and_the_ladder_acts(one: Bench) -> None:
-    one.run(2_000, quotes=True, live=True)
-    for _ in range(3):
-        confirm(one, ask=120.0)
-        one.feed.quote()
-        one.feed.live()
-        one.step()
-    assert one.state() == ("SUSPECT", "audit")
-    assert one.counter("audit.disagreed") == 3
-    assert shown(one)[2] is False
-
-
-def test_an_agreement_between_begins_the_count_anew(one: Bench) -> None:
-    for ask in (120.0, 120.0, 101.0, 120.0, 120.0):
-        confirm(one, ask=ask)
-        one.feed.quote()
-        one.step()
-    assert one.state() == ("LIVE", "")
-
-
-def suspect(one: Bench) -> None:
-    for _ in range(3):
-        confirm(one, bid=90.0)
-        one.feed.quote()
-        one.step()
-    assert one.state() == ("SUSPECT", "audit")
-
-
-def test_suspect_ends_with_a_check_that_agrees(one: Bench) -> None:
-    suspect(one)
-    confirm(one)
-    one.run(400, quotes=True, live=True)
-    assert one.state() == ("LIVE", "")
-
-
-def test_suspect_ends_with_a_new_session_if_rest_says_no_more(one: Bench) -> None:
-    suspect(one)
-    one.feed.open_session()
-    one.run(500, quotes=True, live=True)
-    assert one.state() == ("LIVE", "")
-
-
-def test_a_rest_quote_renews_no_stamp_of_the_stream(one: Bench) -> None:
-    fall_quiet(one)
-    applied_ns, recv_ns = one.verdict()["apply_ns"], one.verdict()["recv_ns"]
-    confirm(one)
-    assert one.verdict()["apply_ns"] == applied_ns
-    assert one.verdict()["recv_ns"] == recv_ns
-
-
-def test_a_check_of_the_session_before_is_discarded(one: Bench) -> None:
-    one.run(200, quotes=True, live=True)
-    one.rest.answer()
-    one.feed.open_session()
-    one.feed.quote()
-    one.run(300, live=True)
-    assert one.counter("audit.agreed") == 0
-
-
-def test_the_score_of_an_instrument_follows_its_checks(one: Bench) -> None:
-    confirm(one)
-    name = f"agreement_ppm.{VENUE}.BTC-PERP"
-    assert one.reader.counters()[name] == 1_000_000
-    confirm(one, bid=90.0)
-    assert one.reader.counters()[name] == 900_000
-
-
 def test_limits_come_from_the_configuration(instance: str, tmp_path: Path) -> None:
     config = RunnerConfig(tick_ms=50, liveness_ms=500)
     with bench(instance, tmp_path, runner=config) as one:
         one.run(300, quotes=True, live=True)
         one.run(FRESH_MS + 200)
         assert one.state() == ("STALE", "liveness")
-
-
-# --- A price that jumped, and the silence after it -----------------------------------
-
-
-def test_a_single_quote_far_away_is_suspect_until_it_has_stood(one: Bench) -> None:
-    one.feed.quote(flags=FLAG_OUTLIER, bid=120.0, ask=121.0)
-    assert shown(one) == ("SUSPECT", "outlier", False), "before the runner has seen it"
-    for _ in range(OUTLIER_HOLD_NS // MS // TICK_MS - 1):
-        one.run(TICK_MS, live=True)
-        assert shown(one) == ("SUSPECT", "outlier", False)
-    one.run(300, live=True)
-    assert shown(one)[0] == "QUIET", "as any quote that is older than its limit"
-    confirm(one, bid=120.0, ask=121.0)
-    assert shown(one) == ("QUIET", "quiet_confirmed", True)
-
-
-def test_a_single_quote_far_away_is_live_once_it_has_stood(
-    instance: str, tmp_path: Path
-) -> None:
-    with bench(instance, tmp_path, fresh_ms=3_000) as one:
-        one.run(500, quotes=True, live=True)
-        one.feed.quote(flags=FLAG_OUTLIER, bid=120.0, ask=121.0)
-        one.run(OUTLIER_HOLD_NS // MS - TICK_MS, live=True)
-        assert shown(one) == ("SUSPECT", "outlier", False)
-        one.run(TICK_MS + RUNNER.recover_ms, live=True)
-        assert shown(one) == ("LIVE", "", True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,17 @@ def test_manifest_that_is_never_completed_says_how_far_it_came(tmp_path: Path) -
     assert second["end_mono_ns"] > first["end_mono_ns"]
     assert second["ended"]["exit_code"] is None
     assert list(tmp_path.iterdir()) == [tmp_path / NAME], "nothing half written is left"
+
+
+def test_greatest_load_of_the_host_on_the_way_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loads = iter([1.5, 1.5, 9.25, 2.0])  # of the machine, at the start, a beat, the end
+    monkeypatch.setattr(os, "getloadavg", lambda: (next(loads), 0.0, 0.0))
+    manifest = made(tmp_path)
+    manifest.beat()
+    manifest.complete("time is up", 0)
+    assert read(tmp_path)["load_max"] == 9.25
 
 
 def test_end_is_noted_with_its_reason(tmp_path: Path) -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from feedhandler.sim import Notice, Simulation
+from feedhandler.sim import simulation as simulation_module
 from feedhandler.sim.simulation import PLAN_BEGINS
 from feedhandler.soak.console import CLOCK_STARTS
 from tests.sim.harness import open_stream
@@ -18,7 +21,7 @@ def test_faults_await_a_client_of_every_venue() -> None:
     async def scenario() -> None:
         simulation = Simulation(
             venues=["hyperliquid"],
-            faults=["mute@0s"],
+            faults=["mute@0.01s"],
             await_clients=True,
             notify=seen.append,
         )
@@ -36,10 +39,52 @@ def test_faults_await_a_client_of_every_venue() -> None:
     assert PLAN_BEGINS == CLOCK_STARTS
 
 
-def test_without_waiting_faults_begin_at_once() -> None:
+@pytest.mark.parametrize("await_clients", [False, True])
+@pytest.mark.parametrize("fault", ["refuse", "refuse@0s"])
+def test_fault_without_a_time_begins_at_once(fault: str, await_clients: bool) -> None:
     async def scenario() -> None:
-        async with Simulation(venues=["hyperliquid"], faults=["mute"]) as simulation:
+        simulation = Simulation(
+            venues=["hyperliquid"], faults=[fault], await_clients=await_clients
+        )
+        async with simulation:
             assert simulation.active_faults
+
+    asyncio.run(scenario())
+
+
+def test_venue_that_refuses_is_not_awaited() -> None:
+    async def scenario() -> None:
+        simulation = Simulation(
+            venues=["lighter", "hyperliquid"],
+            faults=["lighter:refuse", "hyperliquid:mute@0.01s"],
+            await_clients=True,
+        )
+        async with (
+            simulation,
+            open_stream(simulation.addresses[1].ws_url) as client,
+        ):
+            assert len(simulation.active_faults) == 1
+            await client.subscribe("bbo", "BTC")
+            await wait_until_async(
+                lambda: len(simulation.active_faults) == 2, 5_000 * MS, "the other"
+            )
+
+    asyncio.run(scenario())
+
+
+def test_venue_that_never_gets_a_client_holds_no_fault_up_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(simulation_module, "CLIENTS_WAIT_S", 0.01)
+
+    async def scenario() -> None:
+        simulation = Simulation(
+            venues=["hyperliquid"], faults=["mute@0.01s"], await_clients=True
+        )
+        async with simulation:
+            await wait_until_async(
+                lambda: simulation.active_faults, 5_000 * MS, "the fault"
+            )
 
     asyncio.run(scenario())
 

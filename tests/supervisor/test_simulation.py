@@ -44,8 +44,11 @@ def test_second_start_asks_for_the_port_of_each_venue() -> None:
     assert simulation.spec().command[-4:] == wanted
 
 
-def test_addresses_reach_a_feed_as_variables_the_configuration_knows() -> None:
+def test_addresses_reach_a_feed_as_variables_the_configuration_knows(
+    instance: str,
+) -> None:
     with closing(Simulation(["hyperliquid"])) as simulation:
+        simulation.open(instance)
         simulation.take_line(LINE)
         spec = simulation.direct(ChildSpec("feed:hyperliquid", ("true",), {"A": "b"}))
         config = load(None, {**spec.environment}, venues=["hyperliquid"])

@@ -10,7 +10,14 @@ from typing import Any
 
 import pytest
 
-from tests.support import MS, Programs, process_ids, segment_paths, wait_until
+from tests.support import (
+    MS,
+    Programs,
+    demo_folder,
+    process_ids,
+    segment_paths,
+    wait_until,
+)
 from tests.system.conftest import INSTRUMENT, ROLE, VENUE, Demo, StartDemo
 
 pytestmark = [pytest.mark.system, pytest.mark.slow]
@@ -186,16 +193,19 @@ def test_killed_supervisor_leaves_no_process_and_a_new_start_takes_over(
     again = start_demo()
     assert again.quote().epoch == epoch + 1
     assert again.program.stop() == 0
+    assert not demo_folder(demo.instance).exists()
 
 
 def test_stop_command_clears_what_a_killed_supervisor_left(
     start_demo: StartDemo,
 ) -> None:
     demo = start_demo()
+    assert demo_folder(demo.instance).is_dir()
     demo.program.kill()
     stop = demo.programs.feedhandler("stop", "--instance", demo.instance)
     assert stop.wait() == 0
     assert not segment_paths(demo.instance)
+    assert not demo_folder(demo.instance).exists()
 
 
 def test_second_start_exits_4_and_disturbs_nothing(start_demo: StartDemo) -> None:
@@ -240,6 +250,26 @@ def test_fault_of_the_simulation_reaches_the_reader(start_demo: StartDemo) -> No
         "the end of the mute session",
     )
     demo.wait_tradable()
+
+
+def test_what_a_demo_writes_ends_with_it(
+    instance: str, programs: Programs, tmp_path: Path
+) -> None:
+    home = tmp_path / "home"
+    program = programs.feedhandler(
+        *("start", "--demo", "--no-table", "--venue", VENUE, "--instance", instance),
+        environment={
+            "XDG_STATE_HOME": str(home),
+            "FEEDHANDLER_TELEMETRY_ENABLED": "true",
+        },
+    )
+    folder = demo_folder(instance)
+    telemetry = folder / instance / "telemetry" / "telemetry.jsonl"
+    wait_until(telemetry.exists, 20_000 * MS, "telemetry")
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert program.stop() == 0
+    assert not folder.exists()
+    assert not home.exists(), "nothing of it is taken for a real venue's"
 
 
 def test_for_ends_by_itself(instance: str, programs: Programs) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from feedhandler.venues._base import venue_names
 from shm_layout import FLAG_OUTLIER
 from shm_layout.limits import OUTLIER_HOLD_NS
+from shm_layout.segment import remove_leftover, segment_name
 from tests.support import Programs
 from tests.system.stage import ETH, SUSPECT, Stage, stage
 
@@ -38,7 +41,7 @@ def test_price_that_jumps_is_suspect_and_believed_once_it_has_stood(
 ) -> None:
     kind = KINDS.get(name, "bbo")
     with stage(name, instance, programs, feed_kind=kind) as on:
-        assert on.count("outliers") == 0, "no market of a new session is one"
+        assert on.count("outliers") == 0, "the first price of all is none"
         sees_spike(on)
         sees_new_level(on)
         starts_at_another_level(on)
@@ -85,6 +88,44 @@ def starts_at_another_level(on: Stage) -> None:
     counted = on.count("outliers")
     on.venue.inject("drop(how=rst)", "jump(bps=3000)")
     on.wait(lambda: on.feed.reader.owner().session > session, "the next session")
-    on.wait_live()
+    on.wait(lambda: on.count("outliers") > counted, "a first price that is an outlier")
+    on.wait_live()  # without hands
     assert bid(on) > before
-    assert on.count("outliers") == counted
+
+
+@pytest.mark.parametrize("name", ["hyperliquid", "paradex"])
+def test_price_that_rest_refutes_is_never_tradable_in_whichever_session(
+    name: str, instance: str, programs: Programs
+) -> None:
+    with stage(name, instance, programs) as on, asked_by_rest(on):
+        before = jump(on, "spike")
+
+        def refuted_in() -> int:
+            """Return in which session a reader finds it refuted; 0 if it does not."""
+            quote = on.quote()
+            assert quote is not None
+            assert quote.bid > 1.1 * before
+            assert not quote.tradable
+            is_refuted = (quote.state, quote.reason) == (SUSPECT, "audit")
+            return quote.session if is_refuted else 0
+
+        on.wait(refuted_in, "REST's own word")
+        session = on.feed.reader.owner().session
+        on.cut()
+        on.wait(lambda: refuted_in() > session, "the same doubt in another session")
+        on.venue.clear()
+        on.wait_live()
+        assert bid(on) < 1.1 * before
+
+
+@contextmanager
+def asked_by_rest(on: Stage) -> Iterator[None]:
+    """Run the process that asks the venue by REST beside what is on the stage."""
+    rest = on.programs.feedhandler(
+        "rest", "--instance", on.instance, environment=on.feed.environment
+    )
+    try:
+        yield
+    finally:
+        rest.close()
+        remove_leftover(segment_name(on.instance, "rest"))

@@ -44,8 +44,10 @@ def scrape(made: Segments) -> dict[str, Metric]:
     return families
 
 
-def value(families: dict[str, Metric], name: str, **labels: str) -> float:
-    family = families[f"feedhandler_{name.removesuffix('_total')}"]
+def value(
+    families: dict[str, Metric], name: str, family_name: str = "", **labels: str
+) -> float:
+    family = families[f"feedhandler_{family_name or name.removesuffix('_total')}"]
     (found,) = [
         sample.value
         for sample in family.samples
@@ -185,3 +187,28 @@ def test_levels_that_are_no_counters_are_left_out() -> None:
     assert name_of("runner", "lag.aster") is None
     assert name_of("runner", "woke_ns") is None
     assert name_of("reader:bot", "lag.feed:aster") is None
+
+
+def test_intervals_of_quotes_ticks_and_signs_of_life_are_histograms(
+    instance: str,
+) -> None:
+    with segments(instance) as made:
+        empty = scrape(made)
+        for _ in range(3):
+            made.live(age_ns=0)
+            made.feed.stamp_liveness(made.index, made.now_ns)
+            made.sample()
+            made.pass_ns(2 * S)
+        families = scrape(made)
+    for name, labels in (
+        ("quote", QUOTE),
+        ("liveness", QUOTE),
+        ("sign_of_life", {"venue": VENUE}),
+    ):
+        metric = f"{name}_interval_seconds"
+        assert families[f"feedhandler_{metric}"].type == "histogram"
+        assert value(empty, f"{metric}_count", metric, **labels) == 0, "from the start"
+        assert value(families, f"{metric}_count", metric, **labels) == 2
+        assert value(families, f"{metric}_sum", metric, **labels) == 4
+        assert value(families, f"{metric}_bucket", metric, **labels, le="1.0") == 0
+        assert value(families, f"{metric}_bucket", metric, **labels, le="2.5") == 2

@@ -40,6 +40,14 @@ def test_live_quote_is_shown_with_its_ages_to_the_nanosecond(instance: str) -> N
     assert (sample.link, sample.venue_state) == (["UP"], ["LIVE"])
 
 
+def test_kind_is_that_of_the_top_that_is_shown(instance: str) -> None:
+    with segments(instance) as made:
+        made.feed.add_instrument(Instrument(VENUE, "BTC-PERP", "1", feed_kind="both"))
+        assert made.sample().feed_kind == ["bbo"]
+        made.feed.add_instrument(Instrument(VENUE, "BTC-PERP", "1", feed_kind="depth"))
+        assert made.sample().feed_kind == ["depth"]
+
+
 def test_event_of_the_future_has_a_negative_age(instance: str) -> None:
     with segments(instance) as made:
         made.live()

@@ -22,18 +22,20 @@ def test_telemetry_is_off_until_it_is_asked_for() -> None:
     assert "telemetry" not in commands(Config())
 
 
-def test_telemetry_expects_the_venues_that_are_started(tmp_path: Path) -> None:
-    config = Config(state_dir=str(tmp_path), telemetry=TelemetryConfig(enabled=True))
+def test_telemetry_expects_the_venues_that_are_started() -> None:
+    config = Config(telemetry=TelemetryConfig(enabled=True))
     command = commands(config)["telemetry"]
     assert command.endswith(
         "telemetry --instance default --venue lighter --venue aster"
-        f" --out {tmp_path}/default/telemetry"
     )
 
 
 def test_files_go_where_the_configuration_says(tmp_path: Path) -> None:
     here = TelemetryConfig(directory=str(tmp_path))
     assert directory_of(Config(telemetry=here)) == tmp_path
+    state = tmp_path / "state"
+    found = directory_of(Config(state_dir=str(state)))
+    assert found == state / "default" / "telemetry"
     nowhere = TelemetryConfig(jsonl=False, http_port=9_464)
     assert directory_of(Config(telemetry=nowhere)) is None
 
