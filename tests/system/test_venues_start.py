@@ -59,7 +59,7 @@ def test_sessions_follow_each_other_without_a_gap(
 ) -> None:
     with stage(name, instance, programs, session_limit_ms=LIMIT_MS) as on:
         owner = on.feed.reader.owner()
-        before = 0
+        before = on.feed.program.stderr().count("handed_over")
 
         def has_handed_over_twice() -> bool:
             nonlocal before
