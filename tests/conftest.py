@@ -29,6 +29,18 @@ def pytest_xdist_auto_num_workers() -> int:
     return cores + (cores + 1) // 2
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let a test of real processes try once more, and be listed as RERUN.
+
+    It shares few cores with its siblings: a second in which nobody ran says nothing of
+    the product. What starts none has no such excuse.
+    """
+    for item in items:
+        is_system = item.get_closest_marker("system") is not None
+        if is_system or "instance" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.flaky(reruns=1))
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print how soon each fault was seen and mended, if any was tried."""
     if (support.ROOT / "tests/system/drills").is_dir():  # a copied tree may lack them

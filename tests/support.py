@@ -18,6 +18,8 @@ Fixtures from `conftest.py`:
     programs   starts processes (a `Programs`), each with a watchdog; what still
                runs at the end of the test is ended
 
+A test with an `instance` that fails is tried once more and listed as RERUN.
+
 Never sleep for a result: `wait_until` polls until its deadline and then fails
 with what was waited for. `MS` is a millisecond in seconds, longer on a slow
 machine (`TEST_TIME_FACTOR=5` in the environment stretches every deadline).
